@@ -1,0 +1,238 @@
+#include "ifd.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "bytes.h"
+#include "error.h"
+#include "layout.h"
+#include "walk.h"
+
+enum { IFD_STRETCH = 4096 };
+
+/* Everything but the codecs of the past, which few files use and few people check (old-style JPEG, PixarLog, SGILog, ThunderScan, NeXT):
+ * those are for who asks for them. */
+static const uint16_t default_codecs[] = {LZT_NONE,     LZT_CCITT_RLE,   LZT_CCITT_G3, LZT_CCITT_G4, LZT_LZW,  LZT_JPEG, LZT_DEFLATE, LZT_CCITT_RLEW,
+                                          LZT_PACKBITS, LZT_DEFLATE_OLD, LZT_JBIG,     LZT_LERC,     LZT_LZMA, LZT_ZSTD, LZT_WEBP};
+
+static void fill_in(uint64_t *member, uint64_t standard)
+{
+    if (*member == 0)
+        *member = standard;
+}
+
+static enum lzt_status take_options(struct lzt_table *table, const struct lzt_options *options, struct lzt_error *error)
+{
+    struct lzt_options own = {0};
+    if (options != NULL)
+        memcpy(&own, options, options->size < sizeof own ? options->size : sizeof own);
+    fill_in(&own.max_pages, UINT64_C(1) << 24);
+    fill_in(&own.max_layouts, UINT64_C(1) << 16);
+    fill_in(&own.max_tags, 4096);
+    fill_in(&own.max_value_bytes, UINT64_C(16) << 20);
+    fill_in(&own.max_chunk_bytes, UINT64_C(1) << 30);
+    const uint16_t *codecs = own.codecs != NULL ? own.codecs : default_codecs;
+    if (own.codecs == NULL)
+        own.codec_count = sizeof default_codecs / sizeof *default_codecs;
+    table->codecs = malloc((own.codec_count + 1) * sizeof *codecs);
+    if (table->codecs == NULL)
+        return lzt_fail_memory(error, own.codec_count * sizeof *codecs);
+    memcpy(table->codecs, codecs, own.codec_count * sizeof *codecs);
+    own.codecs = NULL;
+    own.ifds = NULL;
+    table->options = own;
+    return LZT_OK;
+}
+
+int lzt_table_allows(const struct lzt_table *table, uint16_t compression)
+{
+    for (size_t i = 0; i < table->options.codec_count; i++)
+        if (table->codecs[i] == compression)
+            return 1;
+    return 0;
+}
+
+/* The header (TIFF 6.0, section 2; BigTIFF: offsets of 8 bytes, so said, and a word of 0). */
+static enum lzt_status read_header(struct lzt_table *table, uint64_t *first, struct lzt_error *error)
+{
+    uint8_t header[16] = {0};
+    struct lzt_peek peek;
+    const uint8_t *bytes;
+    const size_t length = (size_t)lzt_min64(table->size, sizeof header);
+    lzt_peek_open(&peek, table->source, table->size, sizeof header);
+    enum lzt_status status = lzt_peek_at(&peek, 0, length, &bytes, error);
+    if (status == LZT_OK && length > 0)
+        memcpy(header, bytes, length);
+    lzt_peek_close(&peek);
+    if (status != LZT_OK)
+        return status;
+    if (length < 8 || header[0] != header[1] || (header[0] != 'I' && header[0] != 'M'))
+        return lzt_fail(error, LZT_NOT_TIFF, "it does not begin with a TIFF header");
+    table->format.big_endian = header[0] == 'M';
+    const uint16_t version = lzt_get16(header + 2, table->format.big_endian);
+    table->format.bigtiff = version == 43;
+    if (version != 42 && version != 43)
+        return lzt_fail(error, LZT_NOT_TIFF, "its header says version %u, where TIFF has 42 and BigTIFF 43", version);
+    if (version == 43 && (length < 16 || lzt_get16(header + 4, table->format.big_endian) != 8 || header[6] != 0 || header[7] != 0))
+        return lzt_fail(error, LZT_NOT_TIFF, "its header is no BigTIFF header");
+    *first = lzt_get_offset(header + (version == 43 ? 8 : 4), table->format);
+    return LZT_OK;
+}
+
+static enum lzt_status fill_table(struct lzt_table *table, const struct lzt_options *options, struct lzt_error *error)
+{
+    uint64_t first = 0;
+    enum lzt_status status = lzt_source_size(table->source, &table->size, error);
+    if (status == LZT_OK)
+        status = take_options(table, options, error);
+    if (status == LZT_OK)
+        status = read_header(table, &first, error);
+    if (status != LZT_OK)
+        return status;
+    if (options != NULL && options->size >= sizeof *options && options->ifds != NULL)
+        return lzt_walk_list(table, options->ifds, options->ifd_count, error);
+    return lzt_walk_chain(table, first, error);
+}
+
+enum lzt_status lzt_table_open(struct lzt_source *source, const struct lzt_options *options, struct lzt_table **table,
+                               struct lzt_error *error)
+{
+    *table = calloc(1, sizeof **table);
+    if (*table == NULL)
+        return lzt_fail_memory(error, sizeof **table);
+    (*table)->source = source;
+    enum lzt_status status = fill_table(*table, options, error);
+    if (status != LZT_OK) {
+        lzt_table_close(*table);
+        *table = NULL;
+    }
+    return status;
+}
+
+void lzt_table_close(struct lzt_table *table)
+{
+    if (table == NULL)
+        return;
+    free(table->codecs);
+    free(table->rows);
+    free(table->layouts);
+    free(table);
+}
+
+uint64_t lzt_table_pages(const struct lzt_table *table)
+{
+    return table->pages;
+}
+
+const struct lzt_row *lzt_table_rows(const struct lzt_table *table)
+{
+    return table->rows;
+}
+
+size_t lzt_table_layouts(const struct lzt_table *table)
+{
+    return table->layout_count;
+}
+
+const struct lzt_layout *lzt_table_layout(const struct lzt_table *table, size_t index)
+{
+    return index < table->layout_count ? &table->layouts[index] : NULL;
+}
+
+const char *lzt_table_warning(const struct lzt_table *table, size_t index)
+{
+    return index < table->warning_count ? table->warnings[index] : NULL;
+}
+
+int lzt_table_is_bigtiff(const struct lzt_table *table)
+{
+    return table->format.bigtiff;
+}
+
+int lzt_table_is_big_endian(const struct lzt_table *table)
+{
+    return table->format.big_endian;
+}
+
+uint64_t lzt_table_size(const struct lzt_table *table)
+{
+    return table->size;
+}
+
+/* ---- Tags of one page --------------------------------------------------------------------------------------------------- */
+
+enum lzt_status lzt_table_tags(const struct lzt_table *table, struct lzt_peek *peek, uint64_t page, struct lzt_tag **tags,
+                               size_t *count, struct lzt_error *error)
+{
+    *tags = NULL;
+    *count = 0;
+    if (page >= table->pages)
+        return lzt_fail(error, LZT_USAGE, "page %" PRIu64 " of %" PRIu64, page, table->pages);
+    const struct lzt_row *row = &table->rows[page];
+    struct lzt_directory directory;
+    enum lzt_status status = lzt_directory_read(peek, table->format, row->ifd, table->options.max_tags, &directory, error);
+    if (status == LZT_CORRUPT || status == LZT_LIMIT || (status == LZT_OK && directory.hash != row->hash))
+        return lzt_fail(error, LZT_CHANGED, "the IFD at offset %" PRIu64 " is no longer the one that was there when it was opened", row->ifd);
+    if (status != LZT_OK)
+        return status;
+    *tags = malloc(directory.count * sizeof **tags);
+    if (*tags == NULL)
+        return lzt_fail_memory(error, directory.count * sizeof **tags);
+    for (*count = 0; *count < directory.count; ++*count)
+        (*tags)[*count] = lzt_directory_tag(&directory, table->format, (uint32_t)*count, table->size);
+    return LZT_OK;
+}
+
+enum lzt_status lzt_tags_read(const struct lzt_table *table, uint64_t page, struct lzt_tag *tags, size_t capacity, size_t *count,
+                              struct lzt_error *error)
+{
+    struct lzt_peek peek;
+    struct lzt_tag *all;
+    lzt_peek_open(&peek, table->source, table->size, IFD_STRETCH);
+    enum lzt_status status = lzt_table_tags(table, &peek, page, &all, count, error);
+    lzt_peek_close(&peek);
+    if (status != LZT_OK)
+        return lzt_fail_at(error, status, (int64_t)page, -1);
+    if (*count > capacity)
+        *count = capacity;
+    memcpy(tags, all, *count * sizeof *tags);
+    free(all);
+    return LZT_OK;
+}
+
+/* Numbers of that many bytes make up a value of the type: a fraction is two of 4. */
+static unsigned number_size(uint16_t type)
+{
+    return type == LZT_RATIONAL || type == LZT_SRATIONAL ? 4 : lzt_type_size(type);
+}
+
+static void to_machine_order(uint8_t *bytes, uint64_t length, unsigned size)
+{
+    for (; length >= size; bytes += size, length -= size)
+        for (unsigned i = 0; i < size / 2; i++) {
+            uint8_t byte = bytes[i];
+            bytes[i] = bytes[size - 1 - i];
+            bytes[size - 1 - i] = byte;
+        }
+}
+
+enum lzt_status lzt_tag_value(const struct lzt_table *table, const struct lzt_tag *tag, void *buffer, struct lzt_error *error)
+{
+    const unsigned size = number_size(tag->type);
+    if (tag->problem || size == 0)
+        return lzt_fail(error, LZT_CORRUPT, "tag %u has an unknown type or lies outside of the file", tag->tag);
+    if (tag->bytes > table->options.max_value_bytes)
+        return lzt_fail(error, LZT_LIMIT, "tag %u has %" PRIu64 " bytes; the limit max_value_bytes is %" PRIu64, tag->tag, tag->bytes,
+                        table->options.max_value_bytes);
+    struct lzt_peek peek;
+    const uint8_t *bytes;
+    lzt_peek_open(&peek, table->source, table->size, 0);
+    enum lzt_status status = lzt_peek_at(&peek, tag->offset, (size_t)tag->bytes, &bytes, error);
+    if (status == LZT_OK && tag->bytes > 0) {
+        memcpy(buffer, bytes, (size_t)tag->bytes);
+        if (table->format.big_endian != lzt_machine_is_big_endian())
+            to_machine_order(buffer, tag->bytes, size);
+    }
+    lzt_peek_close(&peek);
+    return status;
+}

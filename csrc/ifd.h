@@ -1,0 +1,31 @@
+/* ifd.h - the table of pages, for the rooms that read from it. */
+#ifndef LZT_IFD_H
+#define LZT_IFD_H
+
+#include "directory.h"
+
+enum { LZT_MAX_WARNINGS = 8 };
+
+struct lzt_table {
+    struct lzt_source *source;
+    uint64_t size; /* of the source when the chain was walked */
+    struct lzt_format format;
+    struct lzt_options options; /* every member filled in; codecs and ifds point nowhere */
+    uint16_t *codecs;
+    uint64_t pages, room;
+    struct lzt_row *rows;
+    size_t layout_count, layout_room;
+    struct lzt_layout *layouts;
+    size_t warning_count;
+    char warnings[LZT_MAX_WARNINGS][320];
+};
+
+/* 1: the codec was asked for when the table was opened. */
+int lzt_table_allows(const struct lzt_table *table, uint16_t compression);
+
+/* The tags of the page's IFD, in the file's order, in *tags (to be freed by the caller) and *count. The peek is the caller's; it sees
+ * the IFD. LZT_CHANGED when the IFD is not the one that was walked. */
+enum lzt_status lzt_table_tags(const struct lzt_table *table, struct lzt_peek *peek, uint64_t page, struct lzt_tag **tags,
+                               size_t *count, struct lzt_error *error);
+
+#endif

@@ -1,0 +1,218 @@
+/*
+ * lazytiff.h - open TIFF stacks that are larger than memory and decode only the pixels that are asked for.
+ *
+ * The way of a read:
+ *
+ *     lzt_source   where bytes come from: a file, memory, or callbacks
+ *     lzt_table    every page of the file, found by walking the chain of IFDs; immutable once open
+ *     lzt_reader   what one thread needs to decode: buffers and a libtiff codec
+ *     lzt_batch    many chunks of many pages to be read into the caller's arrays, shared by any number of readers
+ *
+ * Words: a page is one image file directory (IFD) and its image; a chunk is one strip or one tile; a strip is a tile as wide
+ * as the image. Chunks of a page are numbered as in TIFF: row by row, and plane after plane when the planes are apart.
+ *
+ * Errors: a call that can fail returns an enum lzt_status and, unless that is LZT_OK, fills the caller's struct lzt_error (which
+ * may be NULL). Handles are set to NULL on failure; closing NULL does nothing.
+ *
+ * Threads: a source and a table may be used by any number of threads at a time, a reader by one at a time, a batch by one reader
+ * in each of any number of threads. The library starts no thread, keeps no global state and installs no handler.
+ *
+ * Lifetime: a table borrows its source, a reader its table, a batch its table and the caller's arrays: close in reverse order.
+ */
+#ifndef LAZYTIFF_H
+#define LAZYTIFF_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/* [python] What stands between this line and its end is what lazytiff's Python module sees (build_ffi.py cuts it out). */
+
+enum lzt_status {
+    LZT_OK = 0,
+    LZT_AGAIN,       /* the time is over and work is left: call again */
+    LZT_NOT_TIFF,    /* not a TIFF file at all */
+    LZT_CORRUPT,     /* a TIFF file that breaks the format's rules */
+    LZT_UNSUPPORTED, /* within the rules, but nothing here can read it */
+    LZT_DECODE,      /* the bytes of one chunk are damaged: error.page and error.chunk say which */
+    LZT_LIMIT,       /* one of the limits in struct lzt_options is exceeded */
+    LZT_CHANGED,     /* the file is no longer the one that was opened: shorter, or rewritten in place */
+    LZT_SYSTEM,      /* the operating system refused: error.os_errno says why */
+    LZT_NO_MEMORY,
+    LZT_CANCELLED, /* lzt_batch_cancel was called */
+    LZT_CALLBACK,  /* the caller's own callback failed */
+    LZT_USAGE      /* an argument is out of range: a bug in the calling program */
+};
+
+struct lzt_error {
+    int32_t status;   /* the enum lzt_status that was returned */
+    int32_t os_errno; /* for LZT_SYSTEM, otherwise 0 */
+    int64_t page;     /* -1 when no page is meant */
+    int64_t chunk;    /* -1 when no chunk is meant */
+    char text[256];   /* what and why, in English, without the file's name */
+};
+
+/* ---- Source ------------------------------------------------------------------------------------------------------------ */
+
+struct lzt_source;
+
+struct lzt_range {
+    uint64_t offset;
+    uint64_t length;
+    uint8_t *buffer; /* at least length bytes */
+};
+
+/* Fill every range whole. Return 0, or anything else to end the call with LZT_CALLBACK. Called from any thread that reads. */
+typedef int (*lzt_read_ranges)(void *context, const struct lzt_range *ranges, size_t count);
+
+/* A regular file, opened for reading; other kinds of file are LZT_NOT_TIFF at once. path: as the system spells it (POSIX: bytes;
+ * Windows: UTF-8). A deleted or renamed file stays readable. */
+enum lzt_status lzt_source_open(const char *path, struct lzt_source **source, struct lzt_error *error);
+/* size bytes at data, which stay the caller's and must outlive the source. */
+enum lzt_status lzt_source_open_memory(const void *data, uint64_t size, struct lzt_source **source, struct lzt_error *error);
+/* size bytes that read_ranges fetches. */
+enum lzt_status lzt_source_open_callback(lzt_read_ranges read_ranges, void *context, uint64_t size, struct lzt_source **source,
+                                         struct lzt_error *error);
+/* The size now: a file may have grown or shrunk since it was opened. */
+enum lzt_status lzt_source_size(struct lzt_source *source, uint64_t *size, struct lzt_error *error);
+void lzt_source_close(struct lzt_source *source);
+
+/* ---- Table of pages ---------------------------------------------------------------------------------------------------- */
+
+struct lzt_table;
+
+/* Set size to sizeof(struct lzt_options); members that are 0 take the default. */
+struct lzt_options {
+    size_t size;
+    uint64_t max_pages;       /* pages in one chain; default 2^24 */
+    uint64_t max_layouts;     /* different layouts among the pages; default 65,536 */
+    uint64_t max_tags;        /* tags in one IFD; default 4,096 */
+    uint64_t max_value_bytes; /* bytes in one tag's value; default 16 MiB. Chunk offsets are bounded by the file's size */
+    uint64_t max_chunk_bytes; /* one decoded compressed chunk; default 1 GiB */
+    const uint16_t *codecs;   /* Compression values that may be decoded; default: all but the legacy codecs */
+    size_t codec_count;
+    const uint64_t *ifds; /* read these IFDs, and no chain, instead of the chain that starts in the header (SubIFDs) */
+    size_t ifd_count;
+};
+
+/* The type of a sample as it is read, which is not always as it is stored. */
+enum lzt_kind { LZT_BOOL = 1, LZT_UINT, LZT_INT, LZT_FLOAT, LZT_COMPLEX };
+
+/* How a page is stored and what it looks like when it is read. Pages with equal members are stored alike. */
+struct lzt_layout {
+    uint32_t rows, columns;             /* of the page */
+    uint32_t chunk_rows, chunk_columns; /* of a chunk; chunks at the lower and right edge hold fewer pixels of the page */
+    uint32_t grid_rows, grid_columns;   /* chunks down and across */
+    uint32_t planes;                    /* 1, or as many as samples when each sample has chunks of its own */
+    uint32_t samples;                   /* a pixel, as read */
+    uint16_t kind, item_size;           /* of a sample, as read: enum lzt_kind, bytes */
+    uint16_t stored_samples;            /* a pixel, as stored */
+    uint16_t bits, sample_format;       /* of a sample, as stored */
+    uint16_t compression, predictor, photometric, planar, fill_order;
+    uint16_t subsampling_across, subsampling_down; /* of YCbCr pages, otherwise 1 */
+    uint16_t tiled;                                /* 1: tiles, 0: strips */
+    uint16_t swapped;                              /* 1: samples are stored in the other byte order than this machine's */
+    uint16_t direct;  /* 1: samples are stored as they are read, but perhaps swapped: no codec, nothing packed, nothing converted */
+    uint16_t problem; /* 0, or why no pixel can be read: see lzt_layout_problem */
+};
+
+struct lzt_row {
+    uint64_t ifd;  /* where the page's IFD is in the file */
+    uint64_t hash; /* of the IFD's entries, without the link to the next one */
+    uint64_t data; /* where the page's only chunk is in the file; 0 when it has several */
+    uint32_t layout;
+    uint32_t tags; /* in the IFD */
+};
+
+/* Walk the chain. What is wrong with the header or the first IFD is an error; whatever comes later ends the chain with a warning.
+ * A file without pages gives a table of 0 pages. options may be NULL. */
+enum lzt_status lzt_table_open(struct lzt_source *source, const struct lzt_options *options, struct lzt_table **table,
+                               struct lzt_error *error);
+void lzt_table_close(struct lzt_table *table);
+uint64_t lzt_table_pages(const struct lzt_table *table);
+const struct lzt_row *lzt_table_rows(const struct lzt_table *table); /* one a page */
+size_t lzt_table_layouts(const struct lzt_table *table);
+const struct lzt_layout *lzt_table_layout(const struct lzt_table *table, size_t index);
+const char *lzt_table_warning(const struct lzt_table *table, size_t index); /* NULL after the last */
+int lzt_table_is_bigtiff(const struct lzt_table *table);
+int lzt_table_is_big_endian(const struct lzt_table *table);
+uint64_t lzt_table_size(const struct lzt_table *table); /* of the source when the chain was walked */
+
+/* Why pages of this layout cannot be read: fills error and returns its status, LZT_OK when they can. */
+enum lzt_status lzt_layout_problem(const struct lzt_layout *layout, struct lzt_error *error);
+
+/* ---- Tags -------------------------------------------------------------------------------------------------------------- */
+
+struct lzt_tag {
+    uint16_t tag, type;
+    uint32_t problem; /* 1: its value cannot be read (unknown type, or outside of the file) */
+    uint64_t count;   /* of values */
+    uint64_t bytes;   /* of all values together */
+    uint64_t offset;  /* where the values are in the file */
+};
+
+/* The page's tags in the file's order, at most capacity of them; lzt_row.tags says how many there are. */
+enum lzt_status lzt_tags_read(const struct lzt_table *table, uint64_t page, struct lzt_tag *tags, size_t capacity, size_t *count,
+                              struct lzt_error *error);
+/* The tag's values in this machine's byte order; buffer holds at least tag->bytes. */
+enum lzt_status lzt_tag_value(const struct lzt_table *table, const struct lzt_tag *tag, void *buffer, struct lzt_error *error);
+
+/* ---- Reading ----------------------------------------------------------------------------------------------------------- */
+
+struct lzt_reader;
+struct lzt_batch;
+
+/* first, first + step, ...: count pixels along one axis; step >= 1. */
+struct lzt_span {
+    uint32_t first, step, count;
+};
+
+/* The wanted pixels of a page, and how they lie in the caller's array: bytes from one wanted row, column and sample to the next
+ * (negative to write backwards). */
+struct lzt_window {
+    struct lzt_span rows, columns, samples;
+    int64_t row_stride, column_stride, sample_stride;
+};
+
+/* One chunk to be read. */
+struct lzt_job {
+    uint64_t page;
+    uint64_t chunk;
+    uint64_t window; /* index of the window */
+    uint8_t *target; /* the window's first pixel in the caller's array; NULL: the window is not wanted */
+    uint8_t *keep;   /* NULL, or room for every pixel of the page in this chunk: rows, columns, samples, in C order */
+};
+
+enum lzt_status lzt_reader_open(const struct lzt_table *table, struct lzt_reader **reader, struct lzt_error *error);
+void lzt_reader_close(struct lzt_reader *reader);
+
+/* Jobs are taken in their order; the arrays stay the caller's. Fails when a job or window is out of range for its page, when a
+ * page has a problem, or when the file became shorter. */
+enum lzt_status lzt_batch_open(const struct lzt_table *table, const struct lzt_window *windows, size_t window_count,
+                               const struct lzt_job *jobs, size_t job_count, struct lzt_batch **batch, struct lzt_error *error);
+/* Work on the batch for about milliseconds (0: until it is done), together with all other readers that were given it.
+ * LZT_OK: nothing is left to begin; the batch is complete when every reader's call has returned that.
+ * Other than LZT_OK and LZT_AGAIN: the batch failed; the error is that of its first failed job, whichever reader met it. */
+enum lzt_status lzt_batch_run(struct lzt_batch *batch, struct lzt_reader *reader, uint32_t milliseconds, struct lzt_error *error);
+/* Make every lzt_batch_run on this batch return LZT_CANCELLED soon. May be called from any thread. */
+void lzt_batch_cancel(struct lzt_batch *batch);
+void lzt_batch_close(struct lzt_batch *batch);
+
+/* One whole page into pixels: rows x columns x samples items of the page's layout, in C order; bytes is the room there. */
+enum lzt_status lzt_read_page(struct lzt_reader *reader, uint64_t page, void *pixels, uint64_t bytes, struct lzt_error *error);
+
+/* ---- About ------------------------------------------------------------------------------------------------------------- */
+
+const char *lzt_libtiff_version(void);    /* of the library in use, "4.5.0" */
+int lzt_codec_available(uint16_t compression); /* 1: this Compression value can be decoded here */
+
+/* [end] */
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

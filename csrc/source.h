@@ -1,0 +1,10 @@
+/* source.h - bytes from a file, memory or callbacks, for the rest of the library. */
+#ifndef LZT_SOURCE_H
+#define LZT_SOURCE_H
+
+#include "lazytiff.h"
+
+/* Fill every range whole. A range that ends past the end of a file is LZT_CHANGED: callers ask only for bytes that were there. */
+enum lzt_status lzt_source_read(struct lzt_source *source, const struct lzt_range *ranges, size_t count, struct lzt_error *error);
+
+#endif

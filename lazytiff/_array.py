@@ -1,0 +1,106 @@
+"""What all arrays of lazytiff share: `TiffArray`."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from lazytiff._indexing import plan
+from lazytiff._limits import limits
+from lazytiff.errors import LimitError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    import numpy as np
+    from numpy.typing import DTypeLike, NDArray
+
+    from lazytiff._indexing import Request
+
+
+class TiffArray(ABC):
+    """An array whose pixels are in a file: it looks like a numpy.ndarray, and indexing it reads what the index needs.
+
+    Indexing, iteration, `copy()` and `np.asarray` read; everything else only looks at the file's structure.
+    """
+
+    @property
+    @abstractmethod
+    def shape(self) -> tuple[int, ...]:
+        """Elements along each axis."""
+
+    @property
+    @abstractmethod
+    def dtype(self) -> np.dtype[Any]:
+        """Type of an element."""
+
+    @property
+    @abstractmethod
+    def axes(self) -> str:
+        """One letter per axis: I page, Y row, X column, S sample."""
+
+    @property
+    @abstractmethod
+    def chunk_shape(self) -> tuple[int, ...]:
+        """Elements along each axis that are decoded together: a strip or a tile of one page."""
+
+    @abstractmethod
+    def _read(self, requests: Sequence[Request]) -> list[NDArray[Any]]:
+        """Return a new array for each request: a range along every axis; along the first one perhaps an index array."""
+
+    @property
+    def ndim(self) -> int:
+        """Number of axes."""
+        return len(self.shape)
+
+    @property
+    def size(self) -> int:
+        """Number of elements."""
+        size = 1
+        for length in self.shape:
+            size *= length
+        return size
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of an element."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all elements, once they are read."""
+        return self.size * self.itemsize
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        return (self[i] for i in range(len(self)))
+
+    def __getitem__(self, key: Any) -> Any:
+        """Read what NumPy's indexing selects: a new, writable array in this machine's byte order, or a scalar."""
+        index = plan(key, self.shape, self.chunk_shape)
+        return index.finish(self._read(index.requests), self.dtype)
+
+    def __setitem__(self, key: Any, value: Any) -> NoReturn:
+        raise ValueError(
+            "this array is on disk and cannot be changed in place; make a changeable array in memory with `copy()`, "
+            "which for a large file takes as much memory as its pixels"
+        )
+
+    def copy(self) -> NDArray[Any]:
+        """Read everything into a new numpy.ndarray."""
+        pixels: NDArray[Any] = self[...]
+        return pixels
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:  # noqa: FBT001  # NumPy's protocol
+        """Read everything, for NumPy. Raise LimitError above `limits.implicit_bytes`, ValueError if copy is False."""
+        if copy is False:
+            raise ValueError("the pixels are in a file: they cannot be had as an array without a copy")
+        if self.nbytes > limits.implicit():
+            raise LimitError(
+                f"{self!r} has {self.nbytes} bytes, and lazytiff.limits.implicit_bytes is {limits.implicit()}; "
+                "read a part of it, or all of it with `copy()`"
+            )
+        pixels = self.copy()
+        return pixels if dtype is None else pixels.astype(dtype, copy=False)

@@ -1,0 +1,65 @@
+"""What a file can hold: a few bytes may claim to be a huge picture, and memory is taken before they are decoded."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lazytiff.errors import LimitError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from lazytiff._chunks import Want
+    from lazytiff._pages import Layout, PageTable
+
+_EXPANSION = {"none": 1, "deflate": 1032, "lzw": 1400, "packbits": 64, "zstd": 32_000}
+"""Bytes that one compressed byte can become: DEFLATE 258 bytes for 2 bits, LZW 4,096 codes of 12 bits, each at most one
+byte longer than the one before, PackBits 128 bytes for 2, Zstandard a block of 128 KiB for 4. The others have no useful
+bound; their chunks are bounded by `lazytiff.limits.max_chunk_bytes`."""
+_UNASKED = 64 << 20  # what may always be tried
+
+
+def check(table: PageTable, wants: Sequence[Want], itemsize: int) -> None:
+    """Raise LimitError when the wants are larger than the file can hold; for a borrower of the table's source."""
+    wanted = sum(int(np.prod([float(size) for size in want.shape])) for want in wants) * itemsize
+    if wanted <= _UNASKED or wanted <= table.file_size * _least_expansion(table):
+        return
+    pages = sorted({int(page) for want in wants for page in want.pages})
+    held = 0.0
+    for page in pages:
+        held += sum(_held_by(table, page))
+        if held >= wanted:
+            return
+    raise LimitError(
+        f"{table.source.name}: {wanted} bytes of pixels were asked for, and the chunks of these {len(pages)} pages "
+        f"hold {held:.0f} at the most; the file is damaged, or made to exhaust memory"
+    )
+
+
+def _expansion(layout: Layout) -> float:
+    """Return the bytes of pixels that one byte of the file can become."""
+    return (
+        _EXPANSION.get(layout.codec, float("inf"))
+        * 8
+        * layout.item_size
+        / layout.bits
+        * layout.subsampling_across
+        * layout.subsampling_down
+    )
+
+
+def _least_expansion(table: PageTable) -> float:
+    return min(_expansion(layout) for layout in table.layouts if not layout.problem)
+
+
+def _held_by(table: PageTable, page: int) -> Iterator[float]:
+    """Yield the bytes of pixels that each chunk of the page can hold; one that the file leaves out holds all."""
+    layout = table.layout(page)
+    expansion = _expansion(layout)
+    whole = layout.chunk_rows * layout.chunk_columns * layout.samples * layout.item_size
+    tags = table.tags(page)
+    counts = tags.get("TileByteCounts" if layout.tiled else "StripByteCounts", table.file_size)
+    for count in counts if isinstance(counts, tuple) else (counts,):
+        yield min(count * expansion, whole) if count else whole

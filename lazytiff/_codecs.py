@@ -1,0 +1,65 @@
+"""Compression schemes by name, and which of them are used when nobody says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lazytiff import _binding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+NUMBERS = {
+    "none": (1,),
+    "ccitt-rle": (2, 32771),
+    "ccitt-g3": (3,),
+    "ccitt-g4": (4,),
+    "lzw": (5,),
+    "jpeg": (7,),
+    "deflate": (8, 32946),
+    "packbits": (32773,),
+    "jbig": (34661,),
+    "lerc": (34887,),
+    "lzma": (34925,),
+    "zstd": (50000,),
+    "webp": (50001,),
+    "old-jpeg": (6,),
+    "next": (32766,),
+    "thunderscan": (32809,),
+    "pixarlog": (32909,),
+    "sgilog": (34676, 34677),
+}
+"""Values of the Compression tag for each name (TIFF 6.0 and libtiff's tiff.h)."""
+
+LEGACY = ("old-jpeg", "next", "thunderscan", "pixarlog", "sgilog")
+"""Read only when asked for: few files use them, and few people look for faults in their decoders."""
+
+_NAMES = {number: name for name, numbers in NUMBERS.items() for number in numbers}
+
+
+def name_of(compression: int) -> str:
+    """Return the name of a Compression value, or the value itself as text."""
+    return _NAMES.get(compression, str(compression))
+
+
+def numbers_of(codecs: str | Iterable[str]) -> list[int]:
+    """Return the Compression values that "default", "all", a name or several names stand for."""
+    if codecs == "default":
+        names: Iterable[str] = (name for name in NUMBERS if name not in LEGACY)
+    elif codecs == "all":
+        names = NUMBERS
+    else:
+        names = (codecs,) if isinstance(codecs, str) else codecs
+    return [number for name in names for number in _numbers(name)]
+
+
+def _numbers(name: str) -> tuple[int, ...]:
+    try:
+        return NUMBERS[name]
+    except KeyError:
+        raise ValueError(f"there is no codec {name!r}; there are: default, all, {', '.join(NUMBERS)}") from None
+
+
+def available() -> list[str]:
+    """Return the names of the codecs that the libtiff in use can decode."""
+    return [name for name, numbers in NUMBERS.items() if all(map(_binding.codec_available, numbers))]

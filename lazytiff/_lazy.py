@@ -1,0 +1,239 @@
+"""LazyTiff and its pages: any TIFF, decoded where it is touched."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lazytiff import _codecs
+from lazytiff._array import TiffArray
+from lazytiff._chunks import Want
+from lazytiff.errors import LimitError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import TracebackType
+    from typing import Self
+
+    from numpy.typing import NDArray
+
+    from lazytiff._cache import CacheInfo
+    from lazytiff._file import OpenFile
+    from lazytiff._indexing import Request
+    from lazytiff._pages import FrameType, Layout, Tags
+
+
+class FileArray(TiffArray):
+    """Pages of one frame type as an array; the array for as long as the file is open.
+
+    The axes are (page, row, column[, sample]), samples last however they are stored; a single page without its page
+    axis is (row, column[, sample]).
+    """
+
+    def __init__(self, file: OpenFile, pages: NDArray[np.intp], *, squeeze: bool) -> None:
+        self._file = file
+        self._numbers = pages
+        self._layout: Layout = file.table.layout(int(pages[0]))
+        self._has_pages = not squeeze or len(pages) > 1
+        self._has_samples = self._layout.samples > 1
+
+    @property
+    def _frame(self) -> FrameType:
+        return self._layout.frame_type
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Elements along each axis."""
+        frame = self._frame
+        return (
+            *[len(self._numbers)] * self._has_pages,
+            frame.rows,
+            frame.columns,
+            *[frame.samples] * self._has_samples,
+        )
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of an element, in this machine's byte order."""
+        return self._frame.dtype
+
+    @property
+    def axes(self) -> str:
+        """One letter per axis: I page, Y row, X column, S sample."""
+        return "I" * self._has_pages + "YX" + "S" * self._has_samples
+
+    @property
+    def chunk_shape(self) -> tuple[int, ...]:
+        """Elements along each axis of the first page's strips or tiles."""
+        layout = self._layout
+        samples = layout.samples if layout.planes == 1 else 1
+        return (*[1] * self._has_pages, layout.chunk_rows, layout.chunk_columns, *[samples] * self._has_samples)
+
+    def _read(self, requests: Sequence[Request]) -> list[NDArray[Any]]:
+        wants = [self._want(request) for request in requests]
+        blocks = self._file.reader.read(wants, self.dtype)
+        return [block.reshape([len(span) for span in request]) for request, block in zip(requests, blocks, strict=True)]
+
+    def _want(self, request: Request) -> Want:
+        first = request[0] if self._has_pages else range(1)
+        pages = self._numbers[
+            first if isinstance(first, np.ndarray) else np.arange(first.start, first.stop, first.step)
+        ]
+        rows, columns, *samples = request[self._has_pages :]
+        return Want(pages, rows, columns, samples[0] if samples else range(1))  # type: ignore[arg-type]
+
+    @property
+    def path(self) -> str | None:
+        """Absolute path of the file; None when the bytes come from memory or an object."""
+        return self._file.source.path
+
+    @property
+    def mode(self) -> str:
+        """How the file was opened."""
+        return "r"
+
+    @property
+    def closed(self) -> bool:
+        """Whether the file was closed; then the array cannot be read."""
+        return self._file.source.closed
+
+    def close(self) -> None:
+        """Close the file, for this array and for all that share it. Reads under way end first. May be called again."""
+        self._file.source.close()
+
+    def __enter__(self) -> Self:
+        """Close the file at the end of the block."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @property
+    def tags(self) -> Tags:
+        """Tags of the first page."""
+        return self._file.table.tags(int(self._numbers[0]))
+
+    def cache_info(self) -> CacheInfo:
+        """Tell what the file's cache of decoded chunks did and holds."""
+        return self._file.cache.info()
+
+    def _name(self) -> str:
+        return repr(os.path.basename(self._file.source.name)) if self.path else self._file.source.name
+
+    def _describe(self) -> str:
+        return f"{self._name()} {self.dtype} {self.shape} {self.axes}, {self._codecs()}"
+
+    def _codecs(self) -> str:
+        numbers = np.unique(self._file.table.layout_numbers[self._numbers])
+        return ", ".join(dict.fromkeys(self._file.table.layouts[number].codec for number in numbers))
+
+    def __repr__(self) -> str:
+        closed = ", closed" if self.closed else ""
+        return f"<{type(self).__name__} {self._describe()}{closed}>"
+
+    def explain(self) -> str:
+        """Tell in words how the pixels are stored and how they are read."""
+        table, info = self._file.table, self.cache_info()
+        numbers, counts = np.unique(table.layout_numbers[self._numbers], return_counts=True)
+        lines = [
+            repr(self),
+            f"file: {self._file.source.name}, {table.file_size} bytes, {table}",
+        ]
+        for number, count in zip(numbers, counts, strict=True):
+            layout = table.layouts[number]
+            way = "read straight from the file" if layout.direct else "decoded chunk by chunk where touched"
+            lines.append(f"{count} of {len(self._numbers)} pages: {layout}; {way}")
+        lines.append(f"cache: {info.currsize} of {info.maxsize} bytes in use, {info.hits} hits, {info.misses} misses")
+        lines += [f"warning: {text}" for text in table.warnings]
+        return "\n".join(lines)
+
+
+class TiffPage(FileArray):
+    """One page of a file as an array of (row, column[, sample]), and all that the file says of it.
+
+    A page that cannot be read still has its tags; whatever concerns its pixels then raises the reason.
+    """
+
+    def __init__(self, file: OpenFile, number: int) -> None:
+        self._file = file
+        self._numbers = np.array([number])
+        self._has_pages = False
+
+    @property
+    def _layout(self) -> Layout:  # type: ignore[override]  # looked up late, as it may be an error
+        return self._file.table.layout(int(self._numbers[0]))
+
+    @property
+    def _has_samples(self) -> bool:  # type: ignore[override]
+        return self._layout.samples > 1
+
+    @property
+    def number(self) -> int:
+        """Which page of the file, or of its parent's SubIFDs, this is."""
+        return int(self._numbers[0])
+
+    @property
+    def compression(self) -> str:
+        """Name of the compression scheme, or the value of the tag where that has none."""
+        return _codecs.name_of(int(self.tags.get("Compression", 1)))
+
+    @property
+    def subpages(self) -> Sequence[TiffPage]:
+        """Pages of the IFDs that this page's SubIFDs tag lists: reduced or related images."""
+        return self._file.subpages(self.number)
+
+    @property
+    def pages(self) -> Sequence[TiffPage]:
+        """A list of this one page."""
+        return [self]
+
+    def __repr__(self) -> str:
+        if self._file.table.layouts[self._file.table.layout_numbers[self.number]].problem:
+            return f"<TiffPage {self.number} of {self._name()}, unreadable>"
+        return f"<TiffPage {self.number} of {self._describe()}>"
+
+
+class LazyTiff(FileArray):
+    """A stack of pages, decoded where it is touched. Made by `lazytiff.open`.
+
+    Whatever the pages' layouts, a chunk is decoded when one of its pixels is asked for; chunks used in part stay in a
+    cache of `cache_bytes`. The file is only ever read with positioned reads, never mapped. Threads may share the
+    array. Every use after `close()` raises ClosedError.
+    """
+
+    @property
+    def pages(self) -> Sequence[TiffPage]:
+        """The array's pages, each a lazy array with its own tags."""
+        return PageList(self._file, self._numbers)
+
+
+class PageList(Sequence[TiffPage]):
+    """Pages of a file, made when they are asked for: a read-only sequence."""
+
+    def __init__(self, file: OpenFile, numbers: Sequence[int] | NDArray[np.intp]) -> None:
+        self._file = file
+        self._numbers = numbers
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return PageList(self._file, self._numbers[index])
+        return TiffPage(self._file, int(self._numbers[index]))
+
+    def __iter__(self) -> Iterator[TiffPage]:
+        return (TiffPage(self._file, int(number)) for number in self._numbers)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} pages>"
+
+
+def too_deep(depth: int) -> LimitError:
+    """Return the error for SubIFDs within too many SubIFDs."""
+    return LimitError(f"SubIFDs within SubIFDs more than {depth} deep (lazytiff.limits.max_depth)")

@@ -1,0 +1,96 @@
+"""The ways in: `open` and `load`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lazytiff._file import OpenFile
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from lazytiff._lazy import LazyTiff
+
+
+def open(
+    file: Any,
+    mode: str = "r",
+    *,
+    pages: int | slice | Sequence[int] | None = None,
+    squeeze: bool = True,
+    workers: int | None = None,
+    cache_bytes: int = 64 << 20,
+    codecs: str | Iterable[str] = "default",
+) -> LazyTiff:
+    """Open a TIFF stack as an array that decodes what is touched; nothing but the file's structure is read now.
+
+    Parameters
+    ----------
+    file
+        Path (str, bytes or PathLike) of a TIFF or BigTIFF file; or an object with the buffer protocol that holds one;
+        or an object with `read_ranges(ranges)` and `size`, or with `seek` and `readinto`. (bytes are a path unless
+        they begin like a TIFF file.)
+    mode
+        "r": read.
+    pages
+        Which pages: an int, a slice or a sequence of int. None: all.
+    squeeze
+        Whether a single page comes without a page axis.
+    workers
+        The most threads for one read. None: as many as the process may use CPUs, or LAZYTIFF_NUM_THREADS.
+    cache_bytes
+        The most bytes of decoded chunks to keep.
+    codecs
+        Which compression schemes may be decoded: "default", "all", or names of them. "default" leaves out old-style
+        JPEG, NeXT, ThunderScan, PixarLog and SGILog.
+
+    Returns
+    -------
+    LazyTiff
+        Of shape (page, row, column[, sample]).
+
+    Raises
+    ------
+    OSError
+        The file cannot be opened or read; FileNotFoundError and so on.
+    NotTiffError, CorruptTiffError
+        It is no TIFF file, or its first page is broken.
+    EmptyStackError
+        It has no pages (yet).
+    FrameTypeError
+        The pages differ in size, dtype, samples or photometric interpretation.
+
+    """
+    if mode != "r":
+        raise ValueError(f"mode must be 'r', not {mode!r}")
+    opened = OpenFile.open(file, workers, cache_bytes, codecs)
+    try:
+        return opened.stack(pages, squeeze=squeeze)
+    except BaseException:
+        opened.source.close()
+        raise
+
+
+def load(
+    file: Any,
+    mode: str = "r",
+    *,
+    lazyio: bool = False,
+    pages: int | slice | Sequence[int] | None = None,
+    squeeze: bool = True,
+    workers: int | None = None,
+    cache_bytes: int = 64 << 20,
+    codecs: str | Iterable[str] = "default",
+) -> NDArray[Any] | LazyTiff:
+    """Read a TIFF stack into a numpy.ndarray, on all workers; with `lazyio=True`, return what `lazytiff.open` does.
+
+    The parameters and errors are those of `lazytiff.open`; DecodeError, when the bytes of a strip or tile are
+    damaged, comes on top.
+    """
+    array = open(file, mode, pages=pages, squeeze=squeeze, workers=workers, cache_bytes=cache_bytes, codecs=codecs)
+    if lazyio:
+        return array
+    with array:
+        return array.copy()

@@ -1,0 +1,229 @@
+"""The page table: how each page is stored, which pages look alike, and what their tags say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from lazytiff import _binding, _codecs
+from lazytiff._tag_names import NAMES, NUMBERS
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from lazytiff._limits import Limits
+    from lazytiff._source import Source
+
+_KINDS = {1: "b", 2: "u", 3: "i", 4: "f", 5: "c"}  # enum lzt_kind
+_TABLE_LIMITS = ("max_pages", "max_layouts", "max_tags", "max_value_bytes", "max_chunk_bytes")
+
+
+class FrameType(NamedTuple):
+    """What pages must have in common to form one array."""
+
+    rows: int
+    columns: int
+    samples: int
+    dtype: np.dtype[Any]
+    photometric: int
+
+    def __str__(self) -> str:
+        size = f"{self.rows} x {self.columns}" + (f" x {self.samples}" if self.samples > 1 else "")
+        return f"{size} {self.dtype}, photometric interpretation {self.photometric}"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a page is stored: the members of struct lzt_layout in csrc/lazytiff.h, which says what each means."""
+
+    rows: int
+    columns: int
+    chunk_rows: int
+    chunk_columns: int
+    grid_rows: int
+    grid_columns: int
+    planes: int
+    samples: int
+    kind: int
+    item_size: int
+    stored_samples: int
+    bits: int
+    sample_format: int
+    compression: int
+    predictor: int
+    photometric: int
+    planar: int
+    fill_order: int
+    subsampling_across: int
+    subsampling_down: int
+    tiled: int
+    swapped: int
+    direct: int
+    problem: int
+
+    @cached_property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the pixels as they are read, in this machine's byte order."""
+        return np.dtype(bool) if _KINDS[self.kind] == "b" else np.dtype(f"{_KINDS[self.kind]}{self.item_size}")
+
+    @cached_property
+    def frame_type(self) -> FrameType:
+        """What this page looks like when it is read."""
+        return FrameType(self.rows, self.columns, self.samples, self.dtype, self.photometric)
+
+    @property
+    def codec(self) -> str:
+        """Name of the compression scheme."""
+        return _codecs.name_of(self.compression)
+
+    @property
+    def chunk_count(self) -> int:
+        """Strips or tiles of the page."""
+        return self.grid_rows * self.grid_columns * self.planes
+
+    def __str__(self) -> str:
+        predictor = {1: "", 2: " + horizontal predictor", 3: " + floating point predictor"}[self.predictor]
+        chunk = "tiles" if self.tiled else "strips"
+        planes = f" in {self.planes} planes" if self.planes > 1 else ""
+        bits = f", {self.bits} bits a sample" if self.bits != 8 * self.item_size else ""
+        return f"{self.codec}{predictor}, {chunk} of {self.chunk_rows} x {self.chunk_columns}{planes}{bits}"
+
+
+class PageTable:
+    """All pages of one file, or those that a page's SubIFDs list. Immutable, so that threads share it."""
+
+    def __init__(self, source: Source, limits: Limits, codecs: Sequence[int], ifds: Sequence[int] = ()) -> None:
+        self.source = source
+        self.limits = limits
+        self.codecs = codecs
+        bounds = {name: value for name, value in asdict(limits).items() if name in _TABLE_LIMITS}
+        with source:
+            self.handle = _binding.Table(source.handle, bounds, codecs, ifds)
+        self.layouts = [Layout(**members) for members in self.handle.layouts()]
+        self.warnings = self.handle.warnings()
+        self._length = len(self.handle)
+        self.bigtiff, self.big_endian = self.handle.bigtiff, self.handle.big_endian
+        self.file_size = self.handle.size()
+        self._idle: list[_binding.Reader] = []
+        source.at_close(self._close)
+
+    def _close(self) -> None:
+        while self._idle:
+            self._idle.pop().close()
+        self.handle.close()
+
+    def __len__(self) -> int:
+        return self._length
+
+    def __str__(self) -> str:
+        kind = "BigTIFF" if self.bigtiff else "classic TIFF"
+        return f"{kind}, {'big' if self.big_endian else 'little'}-endian, {len(self)} pages"
+
+    @cached_property
+    def layout_numbers(self) -> NDArray[np.uint32]:
+        """For each page the index of its layout in `layouts`."""
+        if len(self.layouts) == 1:
+            return np.broadcast_to(np.uint32(0), (self._length,))
+        with self.source:
+            return self.handle.layout_numbers()
+
+    def layout(self, page: int) -> Layout:
+        """Return the page's layout; raise what is wrong with the page when it cannot be read."""
+        number = int(self.layout_numbers[page])
+        if self.layouts[number].problem:
+            with self.source:
+                self.handle.check(number, page)
+        return self.layouts[number]
+
+    def tags(self, page: int) -> Tags:
+        """Read which tags the page has."""
+        return Tags(self, page)
+
+    def take_reader(self) -> _binding.Reader:
+        """Return a reader that no other thread has; for a borrower of the source."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return _binding.Reader(self.handle)
+
+    def give_reader(self, reader: _binding.Reader) -> None:
+        """Give a reader back."""
+        self._idle.append(reader)
+
+
+class Tags(Mapping[str | int, Any]):
+    """A page's tags by name or number: `tags["ImageDescription"]`, `tags[270]`.
+
+    A value is a str (ASCII), bytes (UNDEFINED, or several BYTEs), a number, or a tuple of numbers; fractions become
+    floats. Iterating gives names, and numbers for tags without one. Values are read when they are asked for. Raises
+    KeyError for a tag that is not there or whose value lies outside of the file, LimitError for one above
+    `lazytiff.limits.max_value_bytes`.
+    """
+
+    def __init__(self, table: PageTable, page: int) -> None:
+        self._table = table
+        with table.source:
+            found = table.handle.tags(page)
+        self._tags: dict[int, tuple[int, int, Any]] = {}
+        for number, kind, count, handle in found:
+            self._tags.setdefault(number, (kind, count, handle))  # of two tags with one number the first counts
+
+    def __getitem__(self, key: str | int) -> Any:
+        number = NUMBERS.get(key) if isinstance(key, str) else key
+        if number not in self._tags:
+            raise KeyError(key)
+        kind, count, handle = self._tags[number]
+        with self._table.source:
+            value = self._table.handle.tag_value(handle)
+        return _python_value(kind, count, value)
+
+    def __iter__(self) -> Iterator[str | int]:
+        return (NAMES.get(number, number) for number in self._tags)
+
+    def __len__(self) -> int:
+        return len(self._tags)
+
+    def __contains__(self, key: object) -> bool:
+        return (NUMBERS.get(key) if isinstance(key, str) else key) in self._tags
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} tags: {', '.join(map(str, self))}>"
+
+
+_ASCII, _BYTE, _UNDEFINED, _RATIONAL, _SRATIONAL = 2, 1, 7, 5, 10
+# Field types as NumPy sees them (TIFF 6.0, section 2; 13 IFD; 16 to 18 BigTIFF); a fraction is two numbers.
+_DTYPES = {
+    1: "u1",
+    3: "u2",
+    4: "u4",
+    5: "u4",
+    6: "i1",
+    8: "i2",
+    9: "i4",
+    10: "i4",
+    11: "f4",
+    12: "f8",
+    13: "u4",
+    16: "u8",
+    17: "i8",
+    18: "u8",
+}
+
+
+def _python_value(kind: int, count: int, value: bytes) -> Any:
+    if kind == _ASCII:
+        return value.split(b"\0", 1)[0].decode("utf-8", errors="replace")
+    if kind == _UNDEFINED or (kind == _BYTE and count != 1):
+        return value
+    numbers = np.frombuffer(value, _DTYPES[kind])
+    if kind in (_RATIONAL, _SRATIONAL):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            numbers = numbers[0::2] / numbers[1::2]
+    listed = numbers.tolist()
+    return listed[0] if count == 1 else tuple(listed)

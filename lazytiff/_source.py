@@ -1,0 +1,184 @@
+"""Handles and lifetime: an open file, and who is using it.
+
+`close()` ends new uses at once and frees the handles when the last borrower has gone, so that closing in one thread
+while another reads is safe. After a fork the child starts with new locks and without borrowers: the threads that were
+reading are not in it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+
+from lazytiff import _binding
+from lazytiff.errors import ClosedError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from types import TracebackType
+    from typing import Self
+
+_MAGIC_BYTES = 4  # every TIFF header has a NUL in its first four bytes, and no path has one anywhere
+
+
+@runtime_checkable
+class RangeReader(Protocol):
+    """An object that fetches many ranges of bytes in one call; `size` is the number of bytes that there are."""
+
+    size: int
+
+    def read_ranges(self, ranges: Sequence[tuple[int, int]]) -> Sequence[Any]:
+        """Return for each (offset, length) an object with the buffer protocol of that length."""
+
+
+@runtime_checkable
+class BinaryFile(Protocol):
+    """A binary file object, such as `open(path, "rb")` gives."""
+
+    def seek(self, offset: int, whence: int = 0, /) -> int:
+        """Move to offset."""
+
+    def readinto(self, buffer: memoryview, /) -> int | None:
+        """Fill buffer as far as bytes come."""
+
+
+class Source:
+    """An open file: `handle` is for the one who borrowed it.
+
+    file: a path (str, bytes or PathLike), an object with the buffer protocol, a RangeReader or a BinaryFile. bytes
+    are a path unless they begin like a TIFF file. Raises what opening a file raises, NotTiffError when it is no
+    regular file, TypeError for any other object.
+    """
+
+    def __init__(self, file: Any) -> None:
+        self.path = _path_of(file)
+        self.handle = _open(file, self.path)
+        self.name = self.handle.name
+        self._at_close: list[Callable[[], None]] = []
+        self._closed = False
+        self._renew()
+        _sources.add(self)
+
+    def _renew(self) -> None:
+        self._lock = threading.Lock()
+        self._borrowers = 0
+
+    @property
+    def closed(self) -> bool:
+        """Whether close() was called."""
+        return self._closed
+
+    def at_close(self, action: Callable[[], None]) -> None:
+        """Have action called before the handle is freed; the last one that was given comes first."""
+        self._at_close.append(action)
+
+    def __enter__(self) -> Self:
+        """Borrow the handles: they stay until __exit__."""
+        with self._lock:
+            if self._closed:
+                raise ClosedError(f"{self.name} was closed; open it again to read from it")
+            self._borrowers += 1
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._borrowers -= 1
+            last = self._closed and self._borrowers == 0
+        if last:
+            self._free()
+
+    def close(self) -> None:
+        """Refuse new borrowers, and free the handles when the last one has gone. May be called again."""
+        with self._lock:
+            first, self._closed = not self._closed, True
+            last = first and self._borrowers == 0
+        if last:
+            self._free()
+
+    def _free(self) -> None:
+        while self._at_close:
+            self._at_close.pop()()
+        self.handle.close()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_lock"):  # otherwise opening it failed
+            self.close()
+
+
+_sources: weakref.WeakSet[Source] = weakref.WeakSet()
+
+
+def _after_fork() -> None:
+    for source in _sources:
+        source._renew()  # noqa: SLF001  # same room
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)
+
+
+def _path_of(file: Any) -> str | None:
+    """Return the absolute path that file is, or None when it is an object with bytes."""
+    if isinstance(file, bytes) and b"\0" in file[:_MAGIC_BYTES]:
+        return None
+    if isinstance(file, str | bytes | os.PathLike):
+        path = os.fsdecode(file)
+        if "\0" in path:
+            raise ValueError("embedded null byte in path")
+        return os.path.abspath(path)
+    return None
+
+
+def _open(file: Any, path: str | None) -> _binding.Source:
+    if path is not None:
+        return _binding.Source.open_path(os.fsencode(path), os.fsdecode(file))
+    if isinstance(file, RangeReader):
+        return _open_ranges(file)
+    if isinstance(file, BinaryFile):
+        return _open_file(file)
+    try:
+        data = memoryview(file).cast("B")
+    except TypeError:
+        raise TypeError(
+            "a path, an object with the buffer protocol, or one with `read_ranges` and `size` or `seek` and `readinto` "
+            f"is needed, not {type(file).__name__}"
+        ) from None
+    return _binding.Source.open_memory(data, f"<{type(file).__name__} of {data.nbytes} bytes>")
+
+
+def _name_of(file: Any) -> str:
+    name = getattr(file, "name", None)
+    return name if isinstance(name, str) else f"<{type(file).__name__}>"
+
+
+def _open_ranges(file: RangeReader) -> _binding.Source:
+    def read_ranges(wanted: Sequence[tuple[int, memoryview]]) -> None:
+        parts = file.read_ranges([(offset, len(buffer)) for offset, buffer in wanted])
+        for (_, buffer), part in zip(wanted, parts, strict=True):
+            buffer[:] = memoryview(part).cast("B")
+
+    return _binding.Source.open_object(read_ranges, file.size, _name_of(file))
+
+
+def _open_file(file: BinaryFile) -> _binding.Source:
+    lock = threading.Lock()  # the file has one position
+
+    def read_ranges(wanted: Sequence[tuple[int, memoryview]]) -> None:
+        with lock:
+            for offset, buffer in wanted:
+                file.seek(offset)
+                _fill(file, buffer)
+
+    return _binding.Source.open_object(read_ranges, file.seek(0, os.SEEK_END), _name_of(file))
+
+
+def _fill(file: BinaryFile, buffer: memoryview) -> None:
+    while len(buffer) > 0:
+        count = file.readinto(buffer)
+        if not count:
+            raise EOFError(f"{_name_of(file)} ended {len(buffer)} bytes early")
+        buffer = buffer[count:]

@@ -1,0 +1,81 @@
+"""What can go wrong. Each class is also the builtin that a user would catch.
+
+Failures of the operating system are plain OSErrors with the file's path, so that FileNotFoundError, FileExistsError and
+PermissionError appear by themselves.
+"""
+
+from __future__ import annotations
+
+import errno
+
+
+class TiffError(Exception):
+    """The base of all errors of lazytiff."""
+
+    status: str  # the enum lzt_status of csrc/lazytiff.h that becomes this error
+
+
+class NotTiffError(TiffError, ValueError):
+    """The file is not a TIFF file."""
+
+    status = "LZT_NOT_TIFF"
+
+
+class CorruptTiffError(TiffError, ValueError):
+    """The file, or one of its pages, breaks the rules of the format."""
+
+    status = "LZT_CORRUPT"
+
+
+class DecodeError(TiffError, ValueError):
+    """The bytes of one strip or tile do not decode to its pixels.
+
+    `page` is the number of the page in the file, `chunk` that of the strip or tile in the page; None when unknown.
+    """
+
+    status = "LZT_DECODE"
+
+    def __init__(self, text: str, page: int | None = None, chunk: int | None = None) -> None:
+        super().__init__(text)
+        self.page = page
+        self.chunk = chunk
+
+
+class UnsupportedTiffError(TiffError, NotImplementedError):
+    """The file is within the rules, but lazytiff or the linked libtiff cannot read it."""
+
+    status = "LZT_UNSUPPORTED"
+
+
+class LimitError(TiffError, MemoryError):
+    """A limit would be exceeded; `lazytiff.limits` holds them."""
+
+    status = "LZT_LIMIT"
+
+
+class ClosedError(TiffError, ValueError):
+    """The array, or the file that it reads from, was closed."""
+
+
+class EmptyStackError(TiffError, ValueError):
+    """The file has no pages yet."""
+
+
+class FrameTypeError(TiffError, ValueError):
+    """Pages that are to form one array differ in size, dtype, samples or photometric interpretation."""
+
+
+class FileChangedError(TiffError, OSError):
+    """The file is no longer the one that was opened: it became shorter or was rewritten in place."""
+
+    status = "LZT_CHANGED"
+
+    def __init__(self, text: str) -> None:
+        super().__init__(errno.ESTALE, text)
+
+    def __str__(self) -> str:
+        return str(self.strerror)
+
+
+class TiffWarning(UserWarning):
+    """Something in a file is wrong, and reading goes on without it."""

@@ -1,0 +1,102 @@
+"""The programs in tests/c, built with csrc and run: under sanitizers, or with LAZYTIFF_VALGRIND=1 under valgrind."""
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PROGRAMS = sorted((ROOT / "tests" / "c").glob("test_*.c"))
+SOURCES = sorted(file for file in (ROOT / "csrc").glob("*.c") if file.name != "os_win32.c")
+
+COMPILER = shlex.split(os.environ.get("CC", "cc"))
+DEBUG = ["-Wall", "-Wextra", "-g", "-O1"]
+SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
+# Some programs ask for absurd amounts of memory to see them refused: malloc shall return NULL then, as usual.
+SANITIZER_OPTIONS = {"ASAN_OPTIONS": "allocator_may_return_null=1:detect_stack_use_after_return=1"}
+VALGRIND = ["valgrind", "--quiet", "--error-exitcode=1"]
+VALGRIND += ["--leak-check=full", "--errors-for-leak-kinds=definite,possible"]
+WITH_VALGRIND = os.environ.get("LAZYTIFF_VALGRIND") == "1"
+
+# What nm calls data that a program can change: initialised, zeroed, common and small data, local or global.
+MUTABLE = set("BbCDdGgSs")
+
+pytestmark = [
+    pytest.mark.skipif(os.name != "posix", reason="the C tests guard their buffers with mmap"),
+    pytest.mark.skipif(shutil.which(COMPILER[0]) is None, reason=f"there is no C compiler {COMPILER[0]!r}"),
+]
+
+
+def run(*command, **options):
+    """Run a program that must succeed, and return what it printed."""
+    done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, **options)
+    assert done.returncode == 0, f"{shlex.join(map(str, command))}\n{done.stdout}"
+    return done.stdout
+
+
+def libtiff_flags(option):
+    """Return the flags to compile csrc (--cflags) or to link with libtiff (--libs), as the build has them."""
+    return shlex.split(run(sys.executable, ROOT / "build_ffi.py", option))
+
+
+def compile_csrc(folder, *flags):
+    """Compile every C file of this platform into folder; return the objects."""
+
+    def compile_one(source):
+        target = folder / f"{source.stem}.o"
+        run(*COMPILER, "-std=c11", *DEBUG, *flags, *libtiff_include, "-c", source, "-o", target, cwd=ROOT)
+        return target
+
+    libtiff_include = libtiff_flags("--cflags")
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(compile_one, SOURCES))
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory):
+    """Return a function that makes a program of one C file, with csrc compiled only once."""
+    flags = [] if WITH_VALGRIND else SANITIZERS
+    folder = tmp_path_factory.mktemp("programs")
+    objects = compile_csrc(folder, *flags)
+    include, libraries = libtiff_flags("--cflags"), libtiff_flags("--libs")
+
+    def build_one(source):
+        program = folder / source.stem
+        # GNU's C: unlike csrc, the programs use what their system has, such as anonymous mappings.
+        run(*COMPILER, "-std=gnu11", *DEBUG, *flags, *include, source, *objects, *libraries, "-o", program, cwd=ROOT)
+        return program
+
+    return build_one
+
+
+@pytest.mark.parametrize("source", PROGRAMS, ids=lambda source: source.stem)
+def test_program(source, build, tmp_path):
+    """The program ends with status 0, without a complaint of the sanitizers or of valgrind."""
+    wrapper = VALGRIND if WITH_VALGRIND else []
+    run(*wrapper, build(source), cwd=tmp_path, env={**os.environ, **SANITIZER_OPTIONS}, timeout=600)
+
+
+@pytest.fixture(scope="session")
+def symbols(tmp_path_factory):
+    """Return what csrc defines, as tuples of file, name and nm's letter for its kind."""
+    if sys.platform != "linux":
+        pytest.skip("the letters that nm prints here mean something else")
+    # Without -fno-pic, constant tables of pointers count as mutable: the loader has to fill them in.
+    objects = compile_csrc(tmp_path_factory.mktemp("symbols"), "-fno-pic")
+    listings = {file.stem: run("nm", "-P", "--defined-only", file) for file in objects}
+    return [(file, *line.split()[:2]) for file, listing in listings.items() for line in listing.splitlines()]
+
+
+def test_no_global_state(symbols):
+    """No file has data that changes, thread-local data included, but for the fault guard's registry in map.c."""
+    assert [symbol for symbol in symbols if symbol[2] in MUTABLE and symbol[0] != "map"] == []
+
+
+def test_prefix(symbols):
+    """Whatever a C program that links with csrc can see begins with lzt_."""
+    assert [symbol for symbol in symbols if symbol[2].isupper() and not symbol[1].startswith("lzt_")] == []
