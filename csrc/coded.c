@@ -181,17 +181,22 @@ enum lzt_status lzt_coded_read(struct lzt_reader *reader, const struct lzt_task 
 
 /* ---- Chunks that are not there -------------------------------------------------------------------------------------------- */
 
-static int64_t whole_number(double value)
+/* The number as an integer of the layout's type; 0 when it has no place there. */
+static uint64_t whole_number(const struct lzt_layout *layout, double number)
 {
-    if (!(value > -9.2e18))
-        return value < 0 ? INT64_MIN : 0; /* the second: not a number */
-    return value < 9.2e18 ? (int64_t)value : INT64_MAX;
+    const int is_signed = layout->kind == LZT_INT;
+    const double end = (double)(UINT64_C(1) << (8 * layout->item_size - 1)) * (is_signed ? 1 : 2);
+    if (number == end && layout->item_size == 8)
+        return is_signed ? INT64_MAX : UINT64_MAX; /* the nearest double of the largest integer is one more */
+    if (!(number >= (is_signed ? -end : 0) && number < end))
+        return 0;
+    return number < 0 ? (uint64_t)(int64_t)number : (uint64_t)number;
 }
 
 /* The number as an item of the layout's type, in its first item_size bytes; 0: there is no way to write it. */
 static int make_item(const struct lzt_layout *layout, double number, uint8_t item[16])
 {
-    const int64_t whole = whole_number(number);
+    const uint64_t whole = whole_number(layout, number);
     const float single = (float)number;
     memset(item, 0, 16);
     if (layout->kind == LZT_BOOL)

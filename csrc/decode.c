@@ -10,7 +10,8 @@
 #include "error.h"
 #include "layout.h"
 
-enum { OVERHEAD = 64 << 20 }; /* bytes that a codec may take for itself */
+#define OVERHEAD ((uint64_t)64 << 20)      /* bytes that a codec may take for itself */
+#define LARGEST_STREAM ((uint64_t)2 << 30) /* bytes that are decoded of a stream in search of its end */
 
 /* One libtiff handle, on a TIFF file in memory that has no pixels. */
 struct handle {
@@ -262,35 +263,43 @@ static uint64_t bytes_short(const struct handle *handle)
     return strtoull(text + strlen("(short "), NULL, 10);
 }
 
-/* Decode into ever larger chunks until the stream ends inside of one; the chunk's own bytes are the first. Needed because a decoder that
- * stops when its output is full never sees the checksum. */
+/* Decode into room, which is larger than the chunk. *ended: the stream came to its end there, behind the chunk's last byte. LZT_OK
+ * without that: the stream filled the room. */
+static enum lzt_status decode_beyond(struct lzt_decoder *decoder, const struct lzt_codec *codec, uint8_t *input, size_t length,
+                                     uint8_t *room, uint64_t size, uint64_t chunk_size, int *ended, struct lzt_error *error)
+{
+    struct lzt_codec larger = *codec;
+    larger.rows = (uint32_t)lzt_min64(size, INT32_MAX); /* the codec sees bytes, not rows: enough that it cannot be too few */
+    enum lzt_status status = prepare(decoder, &larger, error);
+    if (status != LZT_OK)
+        return status;
+    if (larger.compression != LZT_LZMA)
+        TIFFSetField(decoder->handle->tiff, TIFFTAG_DEFLATE_SUBCODEC, DEFLATE_SUBCODEC_ZLIB);
+    const int full = run(decoder, input, length, room, (size_t)size);
+    const uint64_t missing = full ? 0 : bytes_short(decoder->handle);
+    *ended = missing > 0 && missing <= size - chunk_size;
+    if (!full && !*ended)
+        return fail(decoder, error);
+    forget(decoder); /* it is of no use for a chunk of the usual size */
+    return LZT_OK;
+}
+
+/* Decode into ever more room until the stream ends in it; the chunk's own bytes are the first. Needed because a decoder that stops when
+ * its output is full never sees the checksum. */
 static enum lzt_status decode_to_end(struct lzt_decoder *decoder, const struct lzt_codec *codec, uint8_t *input, size_t length,
                                      uint8_t *output, size_t output_length, struct lzt_error *error)
 {
-    const uint64_t row = output_length / codec->rows;
-    struct lzt_codec larger = *codec;
-    for (uint64_t rows = (uint64_t)codec->rows + 1; rows * row <= (UINT64_C(1) << 31) && rows <= INT32_MAX; rows *= 2) {
-        larger.rows = (uint32_t)rows;
-        enum lzt_status status = prepare(decoder, &larger, error);
-        if (status != LZT_OK)
-            return status;
-        if (larger.compression != LZT_LZMA)
-            TIFFSetField(decoder->handle->tiff, TIFFTAG_DEFLATE_SUBCODEC, DEFLATE_SUBCODEC_ZLIB);
-        uint8_t *room = malloc((size_t)(rows * row));
+    int ended = 0;
+    for (uint64_t size = (uint64_t)output_length + 1; size <= LARGEST_STREAM; size *= 2) {
+        uint8_t *room = malloc((size_t)size);
         if (room == NULL)
-            return lzt_fail_memory(error, rows * row);
-        const int full = run(decoder, input, length, room, (size_t)(rows * row));
-        const uint64_t missing = full ? 0 : bytes_short(decoder->handle);
-        const int ended = missing > 0 && missing <= rows * row - output_length;
+            return lzt_fail_memory(error, size);
+        enum lzt_status status = decode_beyond(decoder, codec, input, length, room, size, output_length, &ended, error);
         if (ended)
             memcpy(output, room, output_length);
         free(room);
-        if (ended) {
-            forget(decoder); /* libtiff failed, after all */
-            return LZT_OK;
-        }
-        if (!full)
-            return fail(decoder, error);
+        if (ended || status != LZT_OK)
+            return status;
     }
     return lzt_fail(error, LZT_LIMIT, "its bytes decode to more than 2 GiB");
 }

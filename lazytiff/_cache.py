@@ -38,15 +38,15 @@ class ChunkCache:
         """Take a new lock: after a fork, when the old one may be held by a thread that is no more."""
         self._lock = threading.Lock()
 
-    def get(self, key: Hashable) -> NDArray[Any] | None:
-        """Return what is kept under key, and count it as a hit or a miss."""
+    def get(self, key: Hashable, *, asks_again: bool = False) -> NDArray[Any] | None:
+        """Return what is kept under key and count a hit, or count a miss unless the caller asks again."""
         with self._lock:
             chunk = self._kept.get(key)
-            if chunk is None:
-                self._misses += 1
-            else:
+            if chunk is not None:
                 self._hits += 1
                 self._kept.move_to_end(key)
+            elif not asks_again:
+                self._misses += 1
             return chunk
 
     def put(self, key: Hashable, chunk: NDArray[Any]) -> None:

@@ -1,30 +1,15 @@
-"""From wanted pixels to chunks, and from chunks to arrays: the cache first, then one batch for all workers.
-
-What a want's window takes whole goes straight from the decoder into the result; what it takes in part is decoded once
-into an array of its own, and kept.
-"""
+"""Chunk arithmetic: which chunks of a page hold wanted pixels, and where their pixels go. Numbers only."""
 
 from __future__ import annotations
 
-import itertools
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lazytiff import _binding, _capacity, _pool
-
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
-
     from numpy.typing import NDArray
 
-    from lazytiff._cache import ChunkCache
-    from lazytiff._pages import Layout, PageTable
-
-_SLICE_MILLISECONDS = 50  # after which a thread comes back from C, so that Python can interrupt it
-_INLINE_BYTES = 256 << 10  # less is decoded sooner than another thread wakes up
-_ALONE_BYTES = 4 << 20  # up to here one chunk is not worth a thread either
-_table_numbers = itertools.count()
+    from lazytiff._pages import Layout
 
 
 class Want(NamedTuple):
@@ -41,128 +26,7 @@ class Want(NamedTuple):
         return len(self.pages), len(self.rows), len(self.columns), len(self.samples)
 
 
-class ChunkReader:
-    """Reads pixels of one table's pages. Threads may share it."""
-
-    def __init__(self, table: PageTable, cache: ChunkCache, workers: int | None) -> None:
-        self.table = table
-        self.cache = cache
-        self.workers = workers
-        self._number = next(_table_numbers)  # tables of one file share the cache
-
-    def key(self, page: int, chunk: int) -> Hashable:
-        """Return what the chunk is kept under."""
-        return self._number, page, chunk
-
-    def read(self, wants: Sequence[Want], dtype: np.dtype[Any]) -> list[NDArray[Any]]:
-        """Return the pixels of each want, in arrays of its shape that nothing else refers to."""
-        with self.table.source:
-            _capacity.check(self.table, wants, dtype.itemsize)
-            blocks = [np.empty(want.shape, dtype) for want in wants]
-            order = _Order(self)
-            for want, block in zip(wants, blocks, strict=True):
-                if block.size:
-                    order.add(want, block)
-            order.carry_out(blocks)
-        return blocks
-
-
-class _Order:
-    """Jobs for one batch."""
-
-    def __init__(self, reader: ChunkReader) -> None:
-        self.reader = reader
-        self.windows: list[tuple[int, ...]] = []
-        self.jobs: list[NDArray[np.void]] = []
-        self.keep: list[tuple[Hashable, NDArray[Any]]] = []
-        self.keep_bytes = 0
-        self.decoded_bytes = 0
-
-    def add(self, want: Want, block: NDArray[Any]) -> None:
-        """Order the chunks that the want needs, each into its place in block."""
-        target = block[(slice(None), *(slice(None, None, -1 if span.step < 0 else 1) for span in want[1:]))]
-        want = Want(want.pages, *(span[::-1] if span.step < 0 else span for span in want[1:]))
-        spans = [number for span in want[1:] for number in (span.start, span.step, len(span))]
-        self.windows.append((*spans, *target.strides[1:]))
-        numbers = self.reader.table.layout_numbers[want.pages]
-        for number in np.unique(numbers):
-            at = np.flatnonzero(numbers == number)
-            self._add_group(_Group(want, target, at, self.reader.table.layouts[number]))
-
-    def _add_group(self, group: _Group) -> None:
-        want, target, at, layout = group
-        chunks, whole = _needed_chunks(layout, want)
-        jobs = np.zeros((len(at), len(chunks)), _binding.JOB)
-        jobs["page"] = want.pages[at, None]
-        jobs["chunk"] = chunks
-        jobs["window"] = len(self.windows) - 1
-        jobs["target"] = target.__array_interface__["data"][0] + at[:, None] * target.strides[0]
-        if not layout.direct and not whole.all():
-            jobs = jobs[self._look_up(group, jobs, np.flatnonzero(~whole))]
-        self.jobs.append(jobs.ravel())
-        self.decoded_bytes += jobs.size * layout.chunk_rows * layout.chunk_columns * target.itemsize
-
-    def _look_up(self, group: _Group, jobs: NDArray[np.void], parts: NDArray[np.intp]) -> NDArray[np.bool_]:
-        """Take those chunks from the cache that are there, have the others kept. Return which jobs are left."""
-        cache = self.reader.cache
-        todo = np.ones(jobs.shape, bool)
-        places = [_Place.of(group.layout, int(jobs["chunk"][0, part])) for part in parts]
-        for row, position in enumerate(group.at):
-            page = int(group.want.pages[position])
-            for part, place in zip(parts, places, strict=True):
-                key = self.reader.key(page, place.chunk)
-                chunk = cache.get(key)
-                if chunk is not None:
-                    place.copy(chunk, group.want, group.target[position])
-                    todo[row, part] = False
-                elif self.keep_bytes + place.size * group.target.itemsize <= cache.maxsize:
-                    kept = np.empty(place.shape, group.target.dtype)
-                    jobs["keep"][row, part] = kept.__array_interface__["data"][0]
-                    self.keep.append((key, kept))
-                    self.keep_bytes += kept.nbytes
-        return todo
-
-    def carry_out(self, blocks: list[NDArray[Any]]) -> None:
-        """Read everything that was ordered."""
-        jobs = np.concatenate(self.jobs) if self.jobs else np.empty(0, _binding.JOB)
-        table, cache = self.reader.table, self.reader.cache
-        windows = np.array(self.windows, _binding.WINDOW)
-        batch = _binding.Batch(table.handle, windows, jobs, (blocks, self.keep))
-        if not len(jobs):
-            return
-
-        def work() -> None:
-            with table.source:  # a thread may begin after the caller has given up and closed the file
-                reader = table.take_reader()
-                try:
-                    while batch.run(reader, _SLICE_MILLISECONDS):
-                        pass
-                finally:
-                    table.give_reader(reader)
-
-        _pool.run(work, self._workers(len(jobs)), batch.cancel)
-        cache.count_decoded(len(jobs))
-        for key, chunk in self.keep:
-            cache.put(key, chunk)
-
-    def _workers(self, jobs: int) -> int:
-        """Return how many threads to use; 0: this one."""
-        most = min(self.reader.workers or _pool.default_workers(), jobs)
-        if self.decoded_bytes <= _INLINE_BYTES or (most == 1 and self.decoded_bytes <= _ALONE_BYTES):
-            return 0
-        return most
-
-
-class _Group(NamedTuple):
-    """Those of a want's pages that have one layout: `at` are their positions in the want and in its block."""
-
-    want: Want
-    target: NDArray[Any]
-    at: NDArray[np.intp]
-    layout: Layout
-
-
-class _Place(NamedTuple):
+class Place(NamedTuple):
     """Where a chunk lies in its page: what csrc/window.c calls its place."""
 
     chunk: int
@@ -172,7 +36,7 @@ class _Place(NamedTuple):
     shape: tuple[int, int, int]
 
     @classmethod
-    def of(cls, layout: Layout, chunk: int) -> _Place:
+    def of(cls, layout: Layout, chunk: int) -> Place:
         """Return the place of that chunk."""
         plane, cell = divmod(chunk, layout.grid_rows * layout.grid_columns)
         row, column = (
@@ -218,7 +82,7 @@ def _touched(span: range, size: int, total: int) -> tuple[NDArray[np.intp], NDAr
     return parts, (starts >= span.start) & (np.minimum(starts + size, total) <= span[-1] + 1)
 
 
-def _needed_chunks(layout: Layout, want: Want) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+def needed_chunks(layout: Layout, want: Want) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
     """Return the chunks of a page of this layout that hold wanted pixels, and which of them are wanted whole."""
     rows, whole_rows = _touched(want.rows, layout.chunk_rows, layout.rows)
     columns, whole_columns = _touched(want.columns, layout.chunk_columns, layout.columns)
@@ -227,3 +91,17 @@ def _needed_chunks(layout: Layout, want: Want) -> tuple[NDArray[np.intp], NDArra
     chunks = (planes[:, None, None] * layout.grid_rows + rows[:, None]) * layout.grid_columns + columns
     whole = whole_planes[:, None, None] & whole_rows[:, None] & whole_columns
     return chunks.ravel(), whole.ravel()
+
+
+def only_part(span: range, size: int) -> int | None:
+    """Return which part of that size the span lies in; None when there is no such part, or the span is empty."""
+    if not span:
+        return None
+    part = span[0] // size
+    return part if span[-1] // size == part else None
+
+
+def within(span: range, start: int) -> slice:
+    """Return the span as a slice of what begins at start."""
+    stop = span.stop - start
+    return slice(span.start - start, None if stop < 0 else stop, span.step)

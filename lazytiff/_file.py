@@ -9,10 +9,10 @@ import numpy as np
 
 from lazytiff import _codecs
 from lazytiff._cache import ChunkCache
-from lazytiff._chunks import ChunkReader
 from lazytiff._lazy import LazyTiff, PageList, too_deep
 from lazytiff._limits import limits
 from lazytiff._pages import PageTable
+from lazytiff._reading import ChunkReader
 from lazytiff._source import Source
 from lazytiff._warn import warn
 from lazytiff.errors import EmptyStackError, FrameTypeError
@@ -38,6 +38,7 @@ class OpenFile:
         self.table = table
         self.reader = ChunkReader(table, cache, workers)
         self._depth = depth
+        self._below: dict[int, Sequence[TiffPage]] = {}
 
     @classmethod
     def open(cls, file: Any, workers: int | None, cache_bytes: int, codecs: str | Iterable[str]) -> OpenFile:
@@ -55,10 +56,17 @@ class OpenFile:
             raise
         if table.warnings:
             warn(f"{source.name}: {'; '.join(table.warnings)}")
-        return cls(source, ChunkCache(cache_bytes), workers, table)
+        cache = ChunkCache(cache_bytes)
+        source.after_fork(cache.renew)
+        return cls(source, cache, workers, table)
 
     def subpages(self, page: int) -> Sequence[TiffPage]:
-        """Return the pages of the IFDs that the page's SubIFDs tag lists."""
+        """Return the pages of the IFDs that the page's SubIFDs tag lists; they are looked up once."""
+        if page not in self._below:
+            self._below[page] = self._open_below(page)
+        return self._below[page]
+
+    def _open_below(self, page: int) -> Sequence[TiffPage]:
         offsets = self.table.tags(page).get("SubIFDs", ())
         offsets = offsets if isinstance(offsets, tuple) else (offsets,)
         if not offsets:
@@ -91,7 +99,7 @@ class OpenFile:
         what = "cannot be read" if layout.problem else f"is {layout.frame_type}"
         return (
             f"{self.source.name}: page {odd} {what}, page {first} is {self.table.layout(first).frame_type}; they "
-            "are no stack: choose with `pages=`, or see `lazytiff.TiffFile(path).stacks`, an array for each type of page"
+            "are no stack: choose with `pages=`, or see `lazytiff.TiffFile(path).stacks`, an array for each type"
         )
 
     def stacks(self) -> list[LazyTiff]:

@@ -7,7 +7,7 @@ shape but takes no memory. (NumPy cannot do all the work in this way: for an ind
 from __future__ import annotations
 
 import operator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -60,22 +60,26 @@ def select(key: object, shape: tuple[int, ...]) -> Selection:
         walk = _Walk(shape, alone=sum(isinstance(token, np.ndarray) for token in tokens) == 1)
         for token in tokens:
             walk.take(token)
-        # From here on only indices can be out of bounds. To say so, NumPy need not allocate all that slices select.
-        key = tuple(slice(0, 1) if isinstance(token, slice) else token for token in tokens)
-        return walk.selection(scalar=all(type(token) is int for token in tokens))
+        selection = walk.selection(scalar=all(type(token) is int for token in tokens))
     except Exception as error:  # noqa: BLE001 (whatever it is, NumPy says it better)
-        return _refused(key, shape, error)
+        return Selection(_ask_numpy(key, shape, error))
+    try:
+        return replace(selection, arrays=walk.wrapped_arrays())
+    except IndexError as error:
+        _ask_numpy(tuple(walk.short), shape, error)
+        return Selection(selection.shape)
 
 
-def _refused(key: object, shape: tuple[int, ...], error: Exception) -> Selection:
+def _ask_numpy(key: object, shape: tuple[int, ...], error: Exception) -> tuple[int, ...]:
     """Let NumPy raise its own error for a key that was not understood.
 
-    NumPy forgives some mistakes when nothing is selected, such as a mask of another shape that has no elements.
+    NumPy forgives some mistakes when nothing is selected, such as a mask of another shape that has no elements, or
+    (in 2.0) indices out of bounds beside an empty slice. Then give the shape of its result.
     """
     result = np.broadcast_to(np.zeros((), np.uint8), shape)[key]  # type: ignore[call-overload]
     if result.size:
         raise error
-    return Selection(result.shape)
+    return tuple(result.shape)
 
 
 def index_span(index: int, size: int) -> range:
@@ -105,7 +109,7 @@ def _token(item: object) -> Token:
     """Convert one entry of a key, trying things in NumPy's order."""
     if item is None or item is Ellipsis or isinstance(item, slice):
         return item
-    if not isinstance(item, (bool, np.ndarray)):
+    if not isinstance(item, (bool, np.bool_, np.ndarray)):
         try:
             return int(operator.index(item))  # type: ignore[arg-type]
         except TypeError:
@@ -138,6 +142,7 @@ class _Walk:
     sizes: list[int] = field(default_factory=list)  # dimensions of the result from slices and None
     runs: list[tuple[int, int]] = field(default_factory=list)  # lengths of sizes and spans where arrays in a row begin
     in_run: bool = False
+    short: list[Token] = field(default_factory=list)  # a key of the same arrays that selects little beside them
 
     def take(self, token: Token) -> None:
         """Take the next entry. An integer in a row with arrays counts as one, an ellipsis ends a row even if empty."""
@@ -145,6 +150,7 @@ class _Walk:
         if gathers and not self.in_run:
             self.runs.append((len(self.sizes), len(self.spans)))
         self.in_run = gathers
+        self.short.append(token)
         match token:
             case None:
                 self.sizes.append(1)
@@ -153,10 +159,16 @@ class _Walk:
             case int():
                 self._take_index(token)
             case slice():
-                self.spans.append(slice_span(token, self.shape[len(self.spans)]))
-                self.sizes.append(len(self.spans[-1]))
+                self._take_slice(token)
             case np.ndarray():
                 self._take_array(token)
+
+    def _take_slice(self, item: slice) -> None:
+        span = slice_span(item, self.shape[len(self.spans)])
+        self.spans.append(span)
+        self.sizes.append(len(span))
+        # NumPy tells that an index is out of bounds only after it has allocated the result, which may be terabytes.
+        self.short[-1] = slice(0, min(1, len(span)))
 
     def _take_index(self, index: int) -> None:
         size = self.shape[len(self.spans)]
@@ -184,16 +196,18 @@ class _Walk:
         self.spans.append(range(0))
 
     def selection(self, *, scalar: bool) -> Selection:
-        """Put together what the entries said."""
-        points = np.broadcast_shapes(*self.points)
+        """Put together what the entries said; negative indices are still in the arrays."""
         before, split = self.runs[0] if len(self.runs) == 1 else (0, 0)
-        shape = (*self.sizes[:before], *points, *self.sizes[before:])
+        shape = (*self.sizes[:before], *np.broadcast_shapes(*self.points), *self.sizes[before:])
         if len(shape) > _MAX_NDIM:
             raise IndexError
-        if 0 in points:  # NumPy does not look at indices that were broadcast away
-            return Selection(shape)
-        arrays = {axis: _wrapped(array, self.shape[axis]) for axis, array in self.arrays.items()}
-        return Selection(shape, self.spans, arrays, self.mask, split, scalar)
+        return Selection(shape, self.spans, self.arrays, self.mask, split, scalar)
+
+    def wrapped_arrays(self) -> dict[int, NDArray[np.intp]]:
+        """Give the index arrays without negative entries; raise IndexError if one is out of bounds."""
+        if 0 in np.broadcast_shapes(*self.points):
+            return {}  # NumPy does not look at indices that were broadcast away
+        return {axis: _wrapped(array, self.shape[axis]) for axis, array in self.arrays.items()}
 
 
 def _wrapped(indices: NDArray[np.intp], size: int) -> NDArray[np.intp]:

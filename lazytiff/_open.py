@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from lazytiff._file import OpenFile
+from lazytiff._warn import warn
+from lazytiff.errors import NotMappableError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -14,10 +16,14 @@ if TYPE_CHECKING:
     from lazytiff._lazy import LazyTiff
 
 
+_NO_MAPPING = "this version of lazytiff does not map files into memory"
+
+
 def open(
     file: Any,
     mode: str = "r",
     *,
+    mmap: bool = False,
     pages: int | slice | Sequence[int] | None = None,
     squeeze: bool = True,
     workers: int | None = None,
@@ -34,6 +40,8 @@ def open(
         they begin like a TIFF file.)
     mode
         "r": read.
+    mmap
+        Map the pixels into memory instead. This version maps no file: True raises NotMappableError.
     pages
         Which pages: an int, a slice or a sequence of int. None: all.
     squeeze
@@ -61,10 +69,14 @@ def open(
         It has no pages (yet).
     FrameTypeError
         The pages differ in size, dtype, samples or photometric interpretation.
+    NotMappableError
+        With `mmap=True`.
 
     """
     if mode != "r":
         raise ValueError(f"mode must be 'r', not {mode!r}")
+    if mmap:
+        raise NotMappableError(f"{file}: {_NO_MAPPING}; open it without `mmap`")
     opened = OpenFile.open(file, workers, cache_bytes, codecs)
     try:
         return opened.stack(pages, squeeze=squeeze)
@@ -77,6 +89,7 @@ def load(
     file: Any,
     mode: str = "r",
     *,
+    mmap: bool = False,
     lazyio: bool = False,
     pages: int | slice | Sequence[int] | None = None,
     squeeze: bool = True,
@@ -86,11 +99,14 @@ def load(
 ) -> NDArray[Any] | LazyTiff:
     """Read a TIFF stack into a numpy.ndarray, on all workers; with `lazyio=True`, return what `lazytiff.open` does.
 
+    With `mmap=True` a file that cannot be mapped is opened as with `lazyio=True`, and a TiffWarning says why.
     The parameters and errors are those of `lazytiff.open`; DecodeError, when the bytes of a strip or tile are
     damaged, comes on top.
     """
     array = open(file, mode, pages=pages, squeeze=squeeze, workers=workers, cache_bytes=cache_bytes, codecs=codecs)
-    if lazyio:
+    if mmap:
+        warn(f"{file}: {_NO_MAPPING}; it is decoded where it is touched instead")
+    if lazyio or mmap:
         return array
     with array:
         return array.copy()

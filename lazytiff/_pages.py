@@ -11,6 +11,7 @@ import numpy as np
 
 from lazytiff import _binding, _codecs
 from lazytiff._tag_names import NAMES, NUMBERS
+from lazytiff.errors import FileChangedError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -140,6 +141,14 @@ class PageTable:
             with self.source:
                 self.handle.check(number, page)
         return self.layouts[number]
+
+    def check_size(self) -> None:
+        """Raise FileChangedError when the file has become shorter; for a borrower of the source."""
+        size = self.source.handle.size()
+        if size < self.file_size:
+            raise FileChangedError(
+                f"{self.source.name}: the file had {self.file_size} bytes when it was opened and has {size} now"
+            )
 
     def tags(self, page: int) -> Tags:
         """Read which tags the page has."""

@@ -57,6 +57,7 @@ class Source:
         self.handle = _open(file, self.path)
         self.name = self.handle.name
         self._at_close: list[Callable[[], None]] = []
+        self._after_fork: list[Callable[[], None]] = []
         self._closed = False
         self._renew()
         _sources.add(self)
@@ -73,6 +74,10 @@ class Source:
     def at_close(self, action: Callable[[], None]) -> None:
         """Have action called before the handle is freed; the last one that was given comes first."""
         self._at_close.append(action)
+
+    def after_fork(self, action: Callable[[], None]) -> None:
+        """Have action called in the child of a fork."""
+        self._after_fork.append(action)
 
     def __enter__(self) -> Self:
         """Borrow the handles: they stay until __exit__."""
@@ -115,6 +120,8 @@ _sources: weakref.WeakSet[Source] = weakref.WeakSet()
 def _after_fork() -> None:
     for source in _sources:
         source._renew()  # noqa: SLF001  # same room
+        for action in source._after_fork:  # noqa: SLF001
+            action()
 
 
 if hasattr(os, "register_at_fork"):

@@ -53,6 +53,10 @@ class LimitError(TiffError, MemoryError):
     status = "LZT_LIMIT"
 
 
+class NotMappableError(TiffError, ValueError):
+    """The pixels cannot be mapped into memory; the text says why."""
+
+
 class ClosedError(TiffError, ValueError):
     """The array, or the file that it reads from, was closed."""
 

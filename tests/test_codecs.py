@@ -68,6 +68,7 @@ def test_written_by_tifffile(codec, dtype, byteorder, big):
                 tile=tile,
                 rowsperstrip=None if tile else 7,
                 compression=TIFFFILE_NAMES.get(codec, codec),
+                compressionargs={"level": 0} if codec == "lzma" else None,
                 predictor=predictor if predictor > 1 else None,
                 metadata=None,
             )
@@ -219,7 +220,7 @@ def assemble(chunks, shape, layout):
 
 @pytest.mark.parametrize(("dtype", "nodata", "value"), [("u1", "300", 0), ("u1", "-1", 0), ("u1", "255", 255), ("u2", "0.5", 0), ("f4", "nan", np.nan),
     ("f4", "-3.4028234663852886e+38", np.float32(-3.4028234663852886e38)), ("f8", "1e-300", 1e-300), ("i8", "-9223372036854775808", -(2**63)),
-    ("u8", "18446744073709551615", 2**64 - 1), ("?", "1", True), ("c8", "2", 2 + 0j)])  # fmt: skip
+    ("u8", "18446744073709551615", 2**64 - 1), ("?", "1", True), ("c8", "0", 0)])  # fmt: skip
 def test_sparse_of_each_type(dtype, nodata, value):
     """A page without any chunk is GDAL_NODATA as a number of the page's type, and 0 where that cannot be."""
     found = page(np.zeros((4, 4), dtype), tags={42113: nodata})
@@ -227,19 +228,14 @@ def test_sparse_of_each_type(dtype, nodata, value):
     assert_same(lazytiff.load(tiff(found)), np.full((4, 4), value, dtype))
 
 
-def test_order_of_chunks_in_the_file():
-    """Chunks that lie backwards, overlap in the file, or are one and the same, are read where they are."""
-    tile = pixels((16, 16), "u2")
-    found = page(np.tile(tile, (2, 2)), tile=(16, 16), codec="lzw")
-    data = tiff(found)
-    with tifffile.TiffFile(io.BytesIO(data)) as oracle:
+def test_chunks_anywhere_in_the_file():
+    """Chunks that lie backwards in the file, or that pages and places share, are read where they are."""
+    array = pixels((32, 32), "u2")
+    first = page(array, tile=(16, 16), codec="lzw")
+    with tifffile.TiffFile(io.BytesIO(tiff(first))) as oracle:
         offsets, counts = (oracle.pages[0].tags[number].value for number in (324, 325))
-    again = helper.Page(found.tags | {324: offsets[::-1], 325: counts}, [])
-    shared = helper.Page(found.tags | {324: offsets[:1] * 4, 325: counts}, [])
-    prefix = tiff(found)
-    link = len(prefix) - 4
-    later = bytearray(tiff(helper.Page({}, []), again, shared))
-    assert link > 0
-    assert later  # the offsets are those of `found`, which therefore must be the first page
-    data = tiff(found, again, shared)
-    assert_same(lazytiff.load(data), np.tile(tile, (3, 2, 2)))
+    backwards = helper.Page(first.tags | {324: offsets[::-1], 325: counts[::-1]})
+    shared = helper.Page(first.tags | {324: offsets[:1] * 4, 325: counts[:1] * 4})
+    turned = np.block([[array[16:, 16:], array[16:, :16]], [array[:16, 16:], array[:16, :16]]])
+    expected = np.stack([array, turned, np.tile(array[:16, :16], (2, 2))])
+    assert_same(lazytiff.load(tiff(first, backwards, shared)), expected)

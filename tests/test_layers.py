@@ -18,8 +18,8 @@ ROOT = Path(__file__).parents[1]
 FLOORS = [
     {"errors", "_tag_names"},
     {"_binding"},
-    {"_bands", "_gather", "_indexing", "_keys"} | {"_capacity", "_codecs", "_limits", "_pages"} | {"_source", "_warn"},
-    {"_cache", "_chunks", "_pool"},
+    {"_bands", "_gather", "_indexing", "_keys"} | {"_capacity", "_chunks", "_codecs", "_limits", "_pages"} | {"_source", "_warn"},
+    {"_cache", "_pool", "_reading"},
     {"_array", "_reduce", "_views"},
     {"_append", "_lazy", "_mmap"},
     {"_file", "_open"},
@@ -27,7 +27,7 @@ FLOORS = [
 ]
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
 ARRAYS = {"_array", "_reduce", "_views", "_append", "_lazy", "_mmap"}  # numpy, but no ffi
-PURE = {"_bands", "_capacity", "_gather", "_indexing", "_keys", "_pages"}  # numbers and numpy: no files
+PURE = {"_bands", "_capacity", "_chunks", "_gather", "_indexing", "_keys", "_pages"}  # numbers and numpy: no files
 FILES = {"io", "mmap", "os", "pathlib", "shutil", "tempfile"}
 
 MODULES = {file.stem: ast.parse(file.read_text(encoding="utf-8")) for file in sorted((ROOT / "lazytiff").glob("*.py"))}
