@@ -34,7 +34,7 @@ enum lzt_status lzt_fail_memory(struct lzt_error *error, uint64_t bytes)
 
 enum lzt_status lzt_fail_at(struct lzt_error *error, enum lzt_status status, int64_t page, int64_t chunk)
 {
-    if (error != NULL && error->page < 0) {
+    if (status != LZT_OK && error != NULL && error->page < 0) {
         error->page = page;
         error->chunk = chunk;
     }

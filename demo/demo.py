@@ -138,9 +138,9 @@ def show(file: CountedFile) -> None:
 def open_stack(file: CountedFile) -> lazytiff.LazyTiff:
     """Open all pages as one array; of a file with several types of page the largest stack."""
     try:
-        return lazytiff.open(file, squeeze=False)
+        return lazytiff.open(file, squeeze=False, codecs="all")
     except lazytiff.FrameTypeError as error:
-        stacks = lazytiff.TiffFile(file).stacks
+        stacks = lazytiff.TiffFile(file, codecs="all").stacks
         largest = max(stacks, key=lambda stack: stack.nbytes)
         print(f"{error}\n\nlazytiff.TiffFile({file.name!r}).stacks:")
         print(*(f"{'*' if stack is largest else ' '} {stack}" for stack in stacks), "* is shown here:\n", sep="\n")
@@ -191,7 +191,9 @@ def to_8_bits(pixels: Pixels) -> NDArray[np.uint8]:
     low, high = np.percentile(finite, [0.5, 99.5]) if finite.size else (0, 1)
     if low == high and finite.size:
         low, high = finite.min(), finite.max()
-    return np.nan_to_num(255 * np.clip((values - low) / ((high - low) or 1), 0, 1)).astype(np.uint8)
+    with np.errstate(invalid="ignore"):  # signalling NaNs
+        stretched = np.clip((values - low) / ((high - low) or 1), 0, 1)
+    return np.nan_to_num(255 * stretched).astype(np.uint8)
 
 
 def size(count: float) -> str:

@@ -15,7 +15,7 @@ from lazytiff._pages import PageTable
 from lazytiff._reading import ChunkReader
 from lazytiff._source import Source
 from lazytiff._warn import warn
-from lazytiff.errors import EmptyStackError, FrameTypeError
+from lazytiff.errors import CorruptTiffError, EmptyStackError, FrameTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -71,6 +71,8 @@ class OpenFile:
         offsets = offsets if isinstance(offsets, tuple) else (offsets,)
         if not offsets:
             return []
+        if not all(isinstance(offset, int) and offset >= 0 for offset in offsets):
+            raise CorruptTiffError(f"{self.source.name}: page {page}: what its SubIFDs tag holds are no offsets")
         if self._depth >= limits.max_depth:
             raise too_deep(limits.max_depth)
         table = PageTable(self.source, limits, self.table.codecs, offsets)
@@ -88,11 +90,11 @@ class OpenFile:
     def _require_one_frame_type(self, numbers: NDArray[np.intp]) -> None:
         of_pages = self.table.layout_numbers[numbers]
         first = self.table.layout(int(numbers[0])).frame_type
-        for number in np.unique(of_pages):
-            layout = self.table.layouts[number]
-            if layout.problem or layout.frame_type != first:
-                odd = int(numbers[np.flatnonzero(of_pages == number)[0]])
-                raise FrameTypeError(self._describe_odd_page(int(numbers[0]), odd))
+        layouts = {int(number): self.table.layouts[number] for number in np.unique(of_pages)}
+        odd = [number for number, layout in layouts.items() if layout.problem or layout.frame_type != first]
+        if odd:
+            at = int(np.flatnonzero(np.isin(of_pages, odd))[0])
+            raise FrameTypeError(self._describe_odd_page(int(numbers[0]), int(numbers[at])))
 
     def _describe_odd_page(self, first: int, odd: int) -> str:
         layout = self.table.layouts[self.table.layout_numbers[odd]]

@@ -73,8 +73,8 @@ def select(key: object, shape: tuple[int, ...]) -> Selection:
 def _ask_numpy(key: object, shape: tuple[int, ...], error: Exception) -> tuple[int, ...]:
     """Let NumPy raise its own error for a key that was not understood.
 
-    NumPy forgives some mistakes when nothing is selected, such as a mask of another shape that has no elements, or
-    (in 2.0) indices out of bounds beside an empty slice. Then give the shape of its result.
+    NumPy takes more when nothing is selected: an empty list, which has no integer type; a mask of another shape that
+    has no elements; in 2.0, indices out of bounds beside an empty slice. Then give the shape of its result.
     """
     result = np.broadcast_to(np.zeros((), np.uint8), shape)[key]  # type: ignore[call-overload]
     if result.size:
@@ -115,8 +115,6 @@ def _token(item: object) -> Token:
         except TypeError:
             pass
     array = np.asarray(item)
-    if not array.size and not isinstance(item, np.ndarray):
-        array = array.astype(np.intp)  # an empty list has no type of its own
     if array.dtype.kind not in "biu":
         raise IndexError
     return array if array.ndim else array.item()

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lazytiff import _codecs
 from lazytiff._array import TiffArray
 from lazytiff._chunks import Want
 from lazytiff.errors import LimitError
@@ -179,8 +178,8 @@ class TiffPage(FileArray):
 
     @property
     def compression(self) -> str:
-        """Name of the compression scheme, or the value of the tag where that has none."""
-        return _codecs.name_of(int(self.tags.get("Compression", 1)))
+        """Name of the compression scheme, or its number where that has none; "0" when the tag is unreadable."""
+        return self._file.table.layouts[self._file.table.layout_numbers[self.number]].codec
 
     @property
     def subpages(self) -> Sequence[TiffPage]:

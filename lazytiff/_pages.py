@@ -227,7 +227,7 @@ _DTYPES = {
 
 def _python_value(kind: int, count: int, value: bytes) -> Any:
     if kind == _ASCII:
-        return value.split(b"\0", 1)[0].decode("utf-8", errors="replace")
+        return value.rstrip(b"\0").decode("utf-8", errors="replace")
     if kind == _UNDEFINED or (kind == _BYTE and count != 1):
         return value
     numbers = np.frombuffer(value, _DTYPES[kind])

@@ -1,0 +1,71 @@
+"""Files to measure with: the same bytes on every machine, each written once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+IFD = np.dtype(
+    [
+        ("count", "<u2"),
+        ("tags", [("tag", "<u2"), ("type", "<u2"), ("count", "<u4"), ("value", "<u4")], 9),
+        ("next", "<u4"),
+    ]
+)
+SHORT, LONG = 3, 4
+BLOCK = 1 << 14  # pages that are written at a time
+
+
+def many_pages(path: Path, count: int, side: int) -> None:
+    """Write a classic TIFF of count uncompressed pages of side x side bytes, each behind its IFD as cameras write them."""
+    page = np.dtype({"names": ["ifd", "pixels"], "formats": [IFD, ("u1", (side, side))], "offsets": [0, 116]})
+    header = 8
+    with path.open("wb") as file:
+        file.write(b"II*\0" + header.to_bytes(4, "little"))
+        for first in range(0, count, BLOCK):
+            numbers = np.arange(first, min(first + BLOCK, count))
+            offsets = header + numbers * page.itemsize
+            pages = np.zeros(len(numbers), page)
+            pages["ifd"]["count"] = 9
+            for at, (tag, kind, value) in enumerate(
+                [
+                    (256, LONG, side),  # ImageWidth
+                    (257, LONG, side),  # ImageLength
+                    (258, SHORT, 8),  # BitsPerSample
+                    (259, SHORT, 1),  # Compression: none
+                    (262, SHORT, 1),  # PhotometricInterpretation: 0 is black
+                    (273, LONG, offsets + page.fields["pixels"][1]),  # StripOffsets
+                    (277, SHORT, 1),  # SamplesPerPixel
+                    (278, LONG, side),  # RowsPerStrip
+                    (279, LONG, side * side),  # StripByteCounts
+                ]
+            ):
+                fields = pages["ifd"]["tags"][:, at]
+                fields["tag"], fields["type"], fields["count"], fields["value"] = tag, kind, 1, value
+            pages["ifd"]["next"] = np.where(numbers + 1 < count, offsets + page.itemsize, 0)
+            pages["pixels"] = (numbers[:, None, None] * 7 + np.arange(side * side).reshape(side, side)) % 251
+            file.write(pages.tobytes())
+
+
+def microscope(path: Path, compression: str | None, *, predictor: bool) -> None:
+    """Write 50 pages of 1024 x 1024 uint16: soft bright spots that drift, on a background, with the noise of counted photons."""
+    import tifffile  # noqa: PLC0415  # so that a process that measures without it does not pay for it
+
+    tifffile.imwrite(
+        path, _spots(50, 1024), compression=compression, predictor=predictor, photometric="minisblack", metadata=None
+    )
+
+
+def _spots(count: int, side: int) -> NDArray[np.uint16]:
+    random = np.random.default_rng(20240229)
+    rows, columns = np.ogrid[:side, :side]
+    scene: NDArray[Any] = np.full((side, side), 100.0)
+    for row, column, radius, light in random.uniform((0, 0, 4, 50), (side, side, 40, 2000), (60, 4)):
+        scene += light * np.exp(-((rows - row) ** 2) / radius**2) * np.exp(-((columns - column) ** 2) / radius**2)
+    return np.stack([random.poisson(np.roll(scene, 3 * page, axis=1)).astype(np.uint16) for page in range(count)])
