@@ -212,22 +212,43 @@ static int make_item(const struct lzt_layout *layout, double number, uint8_t ite
     return 1;
 }
 
+/* Fill the cut with the row, of that many columns and all alike, again and again. */
+static void fill(struct lzt_cut cut, const struct lzt_window *window, const uint8_t *row, uint32_t columns, const struct way *way,
+                 uint8_t *target)
+{
+    uint32_t left = cut.columns.count;
+    cut.columns.first = 0;
+    cut.columns.step = 1;
+    while (left > 0) {
+        cut.columns.count = lzt_min32(left, columns);
+        lzt_window_copy(&cut, window, row, 0, way->samples, way->item_size, target); /* pitch 0: every row is this one */
+        cut.columns.index += cut.columns.count;
+        left -= cut.columns.count;
+    }
+}
+
 enum lzt_status lzt_coded_read_sparse(struct lzt_reader *reader, const struct lzt_task *task, struct lzt_error *error)
 {
+    enum { ROW = 64 << 10 }; /* bytes: the file may claim rows of any length */
     const struct lzt_layout *layout = reader->page.layout;
     const struct way way = way_of(layout, &task->place);
-    const uint64_t count = (uint64_t)task->place.columns * way.samples;
+    const size_t pixel = (size_t)way.samples * way.item_size;
+    const uint32_t columns = lzt_min32(task->place.columns, (uint32_t)(ROW / pixel) + 1);
     uint8_t item[16];
-    uint8_t *row = lzt_room_take(&reader->scratch, count * way.item_size, error);
+    uint8_t *row = lzt_room_take(&reader->scratch, columns * pixel, error);
     if (row == NULL)
         return LZT_NO_MEMORY;
     if (!make_item(layout, reader->page.nodata, item))
         return lzt_fail(error, LZT_UNSUPPORTED, "it is left out of the file, and its GDAL_NODATA has no such sample");
-    for (uint64_t i = 0; i < count; i++)
-        memcpy(row + i * way.item_size, item, way.item_size);
-    for (uint64_t i = 0; i < task->place.rows && task->job->keep != NULL; i++)
-        memcpy(task->job->keep + i * count * way.item_size, row, count * way.item_size);
-    if (task->wanted) /* pitch 0: every row is this one */
-        lzt_window_copy(&task->cut, task->window, row, 0, way.samples, way.item_size, task->job->target);
+    for (size_t i = 0; i < columns * pixel; i += way.item_size)
+        memcpy(row + i, item, way.item_size);
+    if (task->job->keep != NULL) {
+        struct lzt_cut cut;
+        const struct lzt_window window = lzt_window_of(&task->place, way.item_size);
+        lzt_window_cut(&window, &task->place, &cut);
+        fill(cut, &window, row, columns, &way, task->job->keep);
+    }
+    if (task->wanted)
+        fill(task->cut, task->window, row, columns, &way, task->job->target);
     return LZT_OK;
 }

@@ -383,6 +383,28 @@ static enum lzt_status decode_webp(struct lzt_decoder *decoder, const struct lzt
     return decode_plainly(decoder, codec, input, length, output, output_length, error);
 }
 
+/* libtiff 4.5 leaves the pixels of a run that ends its row as they were (tif_thunder.c, ThunderDecode). So the last pixel of each run is
+ * told by a code of its own: a difference of 0, and two skipped ones. */
+static enum lzt_status decode_thunderscan(struct lzt_decoder *decoder, const struct lzt_codec *codec, const uint8_t *input, size_t length,
+                                          uint8_t *output, size_t output_length, struct lzt_error *error)
+{
+    enum { CODES = 0xC0, SAME_ONCE = 0x4A };
+    uint8_t *longer = malloc(2 * length);
+    size_t count = 0;
+    if (longer == NULL)
+        return lzt_fail_memory(error, 2 * length);
+    for (size_t i = 0; i < length; i++) {
+        const int is_run = (input[i] & CODES) == 0 && input[i] > 0;
+        if (!is_run || input[i] > 1)
+            longer[count++] = (uint8_t)(input[i] - is_run);
+        if (is_run)
+            longer[count++] = SAME_ONCE;
+    }
+    enum lzt_status status = decode_plainly(decoder, codec, longer, count, output, output_length, error);
+    free(longer);
+    return status;
+}
+
 /* Lines of Group 3 begin with an EOL code (ITU-T T.4, 4.1.2), perhaps behind fill bits, but some writers leave it out, and libtiff before
  * 4.7 then skips lines without a word. */
 static enum lzt_status decode_group3(struct lzt_decoder *decoder, const struct lzt_codec *codec, uint8_t *input, size_t length,
@@ -441,6 +463,8 @@ enum lzt_status lzt_decode(struct lzt_decoder *decoder, const struct lzt_codec *
         return decode_jpeg(decoder, codec, input, length, last, output, output_length, error);
     case LZT_WEBP:
         return decode_webp(decoder, codec, input, length, output, output_length, error);
+    case LZT_THUNDERSCAN:
+        return decode_thunderscan(decoder, codec, input, length, output, output_length, error);
     default:
         return decode_plainly(decoder, codec, input, length, output, output_length, error);
     }

@@ -195,7 +195,8 @@ enum lzt_status lzt_tags_read(const struct lzt_table *table, uint64_t page, stru
         return lzt_fail_at(error, status, (int64_t)page, -1);
     if (*count > capacity)
         *count = capacity;
-    memcpy(tags, all, *count * sizeof *tags);
+    if (*count > 0)
+        memcpy(tags, all, *count * sizeof *tags);
     free(all);
     return LZT_OK;
 }

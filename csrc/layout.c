@@ -24,7 +24,9 @@ enum {
     BAD_SUBSAMPLING,
     ODD_YCBCR,
     ODD_BILEVEL,
-    FORMAT_LIES
+    FORMAT_LIES,
+    WORD_ALIGNED,
+    ODD_PIXARLOG
 };
 
 static const struct {
@@ -52,6 +54,8 @@ static const struct {
     [ODD_YCBCR] = {LZT_UNSUPPORTED, "YCbCr pages are read with 3 samples of 8 bits, and without subsampling in separate planes"},
     [ODD_BILEVEL] = {LZT_CORRUPT, "this codec is for 1 bit and 1 sample a pixel"},
     [FORMAT_LIES] = {LZT_CORRUPT, "this codec does not go with the page's BitsPerSample"},
+    [WORD_ALIGNED] = {LZT_UNSUPPORTED, "libtiff misreads CCITT rows that begin at 16-bit words (Compression 32771)"},
+    [ODD_PIXARLOG] = {LZT_UNSUPPORTED, "libtiff before 4.7 misreads PixarLog but for 3 or 4 samples a pixel"},
 };
 
 enum lzt_status lzt_layout_problem(const struct lzt_layout *layout, struct lzt_error *error)
@@ -277,6 +281,11 @@ static uint16_t check_codec(const struct lzt_layout *layout)
     if ((codec == LZT_THUNDERSCAN && (layout->bits != 4 || samples != 1)) || (codec == LZT_NEXT && (layout->bits != 2 || samples != 1)) ||
         (codec == LZT_WEBP && layout->bits != 8))
         return FORMAT_LIES;
+    if (codec == LZT_CCITT_RLEW)
+        return WORD_ALIGNED; /* also what its own encoder wrote, and often without an error: it takes the end of a word in its bit
+                              * buffer for that of a word in the stream (tif_fax3.c, Fax3DecodeRLE; 4.7.2 still does) */
+    if (codec == LZT_PIXARLOG && samples != 3 && samples != 4)
+        return ODD_PIXARLOG; /* tif_pixarlog.c, horizontalAccumulate8 and others: differences of differences */
     return FINE;
 }
 

@@ -152,13 +152,20 @@ static enum lzt_status remember(struct walk *walk, const struct lzt_directory *d
     return LZT_OK;
 }
 
-/* Look over the tags of an IFD that is unlike the one before; *unknown counts those that no TIFF reader could understand. */
-static void look_over(struct walk *walk, const struct lzt_tag *tags, uint32_t count, uint32_t *unknown)
+/* 1: most tags are of types that nobody knows. */
+static int is_no_ifd(const struct lzt_tag *tags, uint32_t count)
 {
-    *unknown = 0;
+    uint32_t unknown = 0;
+    for (uint32_t i = 0; i < count; i++)
+        unknown += lzt_type_size(tags[i].type) == 0;
+    return unknown > count / 2;
+}
+
+/* Look over the tags of an IFD that is unlike the one before. */
+static void look_over(struct walk *walk, const struct lzt_tag *tags, uint32_t count)
+{
     walk->data_entry = -1;
     for (uint32_t i = 0; i < count; i++) {
-        *unknown += lzt_type_size(tags[i].type) == 0;
         if (i > 0 && tags[i].tag < tags[i - 1].tag)
             warn_once(walk, UNSORTED, "its tags are not in ascending order");
         if (i > 0 && tags[i].tag == tags[i - 1].tag)
@@ -174,7 +181,6 @@ static enum lzt_status study(struct walk *walk, const struct lzt_directory *dire
 {
     struct lzt_table *table = walk->table;
     const uint32_t count = directory->count;
-    uint32_t unknown;
     struct lzt_layout layout;
     enum lzt_status status = remember(walk, directory);
     if (status != LZT_OK)
@@ -184,11 +190,12 @@ static enum lzt_status study(struct walk *walk, const struct lzt_directory *dire
         return lzt_fail_memory(walk->error, count * sizeof *tags);
     for (uint32_t i = 0; i < count; i++)
         tags[i] = lzt_directory_tag(directory, table->format, i, table->size);
-    look_over(walk, tags, count, &unknown);
-    if (unknown > count / 2)
+    if (is_no_ifd(tags, count)) {
         status = lzt_fail(walk->error, LZT_CORRUPT, "what lies at offset %" PRIu64 " is no IFD", directory->offset);
-    else
+    } else {
+        look_over(walk, tags, count);
         status = lzt_layout_read(&walk->peek, table->format, tags, count, table->options.max_chunk_bytes, &layout, walk->error);
+    }
     free(tags);
     return status == LZT_OK ? intern_layout(walk, &layout) : status;
 }

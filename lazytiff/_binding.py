@@ -7,6 +7,7 @@ Nothing here checks a shape or decides a policy.
 from __future__ import annotations
 
 import os
+import threading
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -122,7 +123,7 @@ class Source:
     def fail(self, error: Any) -> NoReturn:
         """Raise what error says, or what the caller's own object raised."""
         if error.status == lib.LZT_CALLBACK and isinstance(self._keep, tuple):
-            raise self._keep[0].take()
+            raise _take(_thread.raised)
         _fail(error, self.name)
 
     def close(self) -> None:
@@ -133,24 +134,33 @@ class Source:
 
 
 class _Callback:
-    """A Python object that C asks for bytes, and what it raised last."""
+    """A Python object that C asks for bytes."""
 
     def __init__(self, read_ranges: ReadRanges) -> None:
         self.read_ranges = read_ranges
-        self._raised: BaseException | None = None
 
     def read(self, ranges: Any, count: int) -> int:
         wanted = [(ranges[i].offset, memoryview(ffi.buffer(ranges[i].buffer, ranges[i].length))) for i in range(count)]
         try:
             self.read_ranges(wanted)
         except BaseException as error:  # noqa: BLE001  # it must not be lost in C; fail() raises it again
-            self._raised = error
+            _thread.raised.append(error)
             return 1
         return 0
 
-    def take(self) -> BaseException:
-        raised, self._raised = self._raised, None
-        return raised if raised is not None else OSError("the source could not be read")
+
+class _Thread(threading.local):
+    """What callers' objects raised during the call into C that this thread is in."""
+
+    def __init__(self) -> None:
+        self.raised: list[BaseException] = []
+
+
+_thread = _Thread()
+
+
+def _take(raised: list[BaseException]) -> BaseException:
+    return raised.pop() if raised else OSError("the source could not be read")
 
 
 @ffi.def_extern(error=1)  # type: ignore[untyped-decorator]
@@ -282,6 +292,7 @@ class Batch:
         job_buffer = ffi.from_buffer("struct lzt_job[]", jobs)
         self._keep = (window_buffer, job_buffer, arrays)
         self._source = table._source
+        self._raised: list[BaseException] = []  # by the caller's object, in any thread that works on the batch
         arguments = (table._handle, window_buffer, len(windows), job_buffer, len(jobs), handle, error)
         if lib.lzt_batch_open(*arguments) != lib.LZT_OK:
             self._source.fail(error)
@@ -290,9 +301,15 @@ class Batch:
     def run(self, reader: Reader, milliseconds: int) -> bool:
         """Work for about that long. Return whether work is left; raise the failure of the first chunk that failed."""
         error = ffi.new("struct lzt_error *")
-        status = lib.lzt_batch_run(self._handle, reader._handle, milliseconds, error)
+        before, _thread.raised = _thread.raised, self._raised
+        try:
+            status = lib.lzt_batch_run(self._handle, reader._handle, milliseconds, error)
+        finally:
+            _thread.raised = before
         if status == lib.LZT_AGAIN:
             return True
+        if status == lib.LZT_CALLBACK:  # in this thread or in another: each of them tells
+            raise _take(self._raised[:1])
         if status not in (lib.LZT_OK, lib.LZT_CANCELLED):
             self._source.fail(error)
         return False

@@ -61,5 +61,6 @@ def _held_by(table: PageTable, page: int) -> Iterator[float]:
     whole = layout.chunk_rows * layout.chunk_columns * layout.samples * layout.item_size
     tags = table.tags(page)
     counts = tags.get("TileByteCounts" if layout.tiled else "StripByteCounts", table.file_size)
-    for count in counts if isinstance(counts, tuple) else (counts,):
-        yield min(count * expansion, whole) if count else whole
+    for count in counts if isinstance(counts, tuple | bytes) else (counts,):
+        length = count if isinstance(count, int) else table.file_size  # what is no number is as if it were not there
+        yield min(length * expansion, whole) if length else whole

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import operator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -43,7 +44,7 @@ class OpenFile:
     @classmethod
     def open(cls, file: Any, workers: int | None, cache_bytes: int, codecs: str | Iterable[str]) -> OpenFile:
         """Open the file and find its pages; warn once of what is wrong with them."""
-        if workers is not None and workers < 1:
+        if workers is not None and operator.index(workers) < 1:
             raise ValueError(f"workers must be at least 1, not {workers}")
         if cache_bytes < 0:
             raise ValueError(f"cache_bytes must not be negative, and is {cache_bytes}")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import threading
 import weakref
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from lazytiff import _binding
@@ -136,13 +137,13 @@ def _path_of(file: Any) -> str | None:
         path = os.fsdecode(file)
         if "\0" in path:
             raise ValueError("embedded null byte in path")
-        return os.path.abspath(path)
+        return str(Path(path).absolute())  # keeps "..", which behind a symbolic link only the system understands
     return None
 
 
 def _open(file: Any, path: str | None) -> _binding.Source:
     if path is not None:
-        return _binding.Source.open_path(os.fsencode(path), os.fsdecode(file))
+        return _binding.Source.open_path(os.fsencode(file), os.fsdecode(file))
     if isinstance(file, RangeReader):
         return _open_ranges(file)
     if isinstance(file, BinaryFile):

@@ -168,6 +168,15 @@ def cut(pixels, layout):
                 yield np.pad(chunk, beyond, mode="wrap") if layout.tile else chunk
 
 
+def assemble(chunks, shape, layout):
+    """Put chunks together to a page: the opposite of cut."""
+    result = np.zeros(shape, chunks[0].dtype)
+    places = cut(np.arange(result.size).reshape(result.shape if result.ndim == 3 else (*shape, 1)), layout)
+    for chunk, place in zip(chunks, places, strict=True):
+        result.ravel()[place.ravel()] = chunk.ravel()  # what tiles have beyond the page lands twice on the same pixel
+    return result
+
+
 def encode(chunk, layout, bits, byteorder="<"):
     """Predict, pack and compress a chunk of (row, column, sample)."""
     data = compress(stored_rows(chunk, layout.predictor, bits, byteorder), layout.codec)

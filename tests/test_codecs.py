@@ -203,19 +203,10 @@ def test_sparse(layout, nodata, value):
     gone = [i for i in range(len(numbers)) if i % 3 == 1]
     for i in gone:
         found.chunks[i] = None
-    expected = np.where(np.isin(assemble(numbers, array.shape, layout), gone), np.int16(value), array)
+    expected = np.where(np.isin(helper.assemble(numbers, array.shape, layout), gone), np.int16(value), array)
     with lazytiff.open(tiff(found)) as img:
         assert_same(img.copy(), expected)
         assert_same(img[3:33, ::3, 1], expected[3:33, ::3, 1])
-
-
-def assemble(chunks, shape, layout):
-    """Put chunks together to a page: the opposite of helper.cut."""
-    result = np.zeros(shape, int)
-    places = helper.cut(np.arange(result.size).reshape(shape), layout)
-    for chunk, place in zip(chunks, places, strict=True):
-        result.ravel()[place.ravel()] = chunk.ravel()
-    return result
 
 
 @pytest.mark.parametrize(("dtype", "nodata", "value"), [("u1", "300", 0), ("u1", "-1", 0), ("u1", "255", 255), ("u2", "0.5", 0), ("f4", "nan", np.nan),

@@ -220,10 +220,10 @@ def test_fast_path_is_skipped_work(data: st.DataObject, layout: tuple[Shape, Sha
     """Plain integers and slices give the same plan whichever way they go."""
     shape, chunks = layout
     key = data.draw(npst.basic_indices(shape, allow_ellipsis=False))
-    simple = _indexing._plan_simple(key, shape)  # noqa: SLF001 (two ways to one result)
-    general = _indexing._plan_any(key, shape, chunks)  # noqa: SLF001
+    simple = _indexing._plan_simple(key, shape)
+    general = _indexing._plan_any(key, shape, chunks)
     assert simple is not None
-    assert (simple.shape, simple.requests, simple._scalar) == (general.shape, general.requests, general._scalar)  # noqa: SLF001
+    assert (simple.shape, simple.requests, simple._scalar) == (general.shape, general.requests, general._scalar)
 
 
 @fast
@@ -358,7 +358,7 @@ def test_unusual_keys(name: str, chunks: Shape, elements: int) -> None:
     """What NumPy takes gives the same, from no more chunks than needed."""
     array, key = image((5, 4, 6)), UNUSUAL[name]
     expected = outcome(lambda: array[key])
-    assert len(expected) == 4  # noqa: PLR2004 (a result, not an error)
+    assert len(expected) == 4
     with sizes(elements):
         assert outcome(lambda: lazily(array, key, chunks)) == expected
         assert_reads_what_it_needs(key, array.shape, chunks)
@@ -369,7 +369,7 @@ def test_bad_keys(name: str) -> None:
     """What NumPy refuses is refused with the same error and the same text."""
     array, key = image((5, 4, 6)), BAD[name]
     expected = outcome(lambda: array[key])
-    assert len(expected) == 2  # noqa: PLR2004 (an error)
+    assert len(expected) == 2
     assert outcome(lambda: _indexing.plan(key, array.shape, (1, 2, 3))) == expected
 
 

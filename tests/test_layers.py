@@ -18,7 +18,9 @@ ROOT = Path(__file__).parents[1]
 FLOORS = [
     {"errors", "_tag_names"},
     {"_binding"},
-    {"_bands", "_gather", "_indexing", "_keys"} | {"_capacity", "_chunks", "_codecs", "_limits", "_pages"} | {"_source", "_warn"},
+    {"_bands", "_gather", "_indexing", "_keys"}  # index arithmetic
+    | {"_capacity", "_chunks", "_codecs", "_limits", "_pages"}  # page table and tags
+    | {"_source", "_warn"},  # handles and lifetime
     {"_cache", "_pool", "_reading"},
     {"_array", "_reduce", "_views"},
     {"_append", "_lazy", "_mmap"},

@@ -174,7 +174,7 @@ def test_bytes_are_a_path_unless_they_are_a_tiff(tmp_path, monkeypatch):
         lazytiff.open(bytearray(b"II"))
 
 
-@pytest.mark.parametrize("file", [None, 3, 2.5, [DATA], object(), io.StringIO("II"), DATA.decode("latin-1").encode("utf-16")[:0] and 0])
+@pytest.mark.parametrize("file", [None, 3, 2.5, [DATA], object(), io.StringIO("II")])
 def test_objects_that_are_none(file):
     """Anything else is a TypeError that says what is needed."""
     with pytest.raises(TypeError, match="a path, .*read_ranges"):
@@ -284,7 +284,7 @@ def test_directory(tmp_path):
 
 @posix
 def test_pipe(tmp_path):
-    """A FIFO is refused without waiting for its other end, and without waking a writer there."""
+    """A FIFO is refused without waiting for its other end."""
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(lazytiff.NotTiffError, match="FIFO"):
         lazytiff.open(tmp_path / "pipe")
