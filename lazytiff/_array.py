@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -10,12 +12,29 @@ from lazytiff._limits import limits
 from lazytiff.errors import LimitError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import numpy as np
     from numpy.typing import DTypeLike, NDArray
 
     from lazytiff._indexing import Request
+
+
+_TOGETHER_BYTES = 64 << 20  # of blocks that are read at a time
+
+
+def _groups(requests: list[Request], itemsize: int) -> Iterator[list[Request]]:
+    """Yield the requests in their order, those together whose blocks do not exceed _TOGETHER_BYTES."""
+    group: list[Request] = []
+    room = _TOGETHER_BYTES
+    for request in requests:
+        size = math.prod(map(len, request)) * itemsize
+        if group and size > room:
+            yield group
+            group, room = [], _TOGETHER_BYTES
+        group.append(request)
+        room -= size
+    yield group
 
 
 class TiffArray(ABC):
@@ -56,10 +75,7 @@ class TiffArray(ABC):
     @property
     def size(self) -> int:
         """Number of elements."""
-        size = 1
-        for length in self.shape:
-            size *= length
-        return size
+        return math.prod(self.shape)
 
     @property
     def itemsize(self) -> int:
@@ -80,7 +96,13 @@ class TiffArray(ABC):
     def __getitem__(self, key: Any) -> Any:
         """Read what NumPy's indexing selects: a new, writable array in this machine's byte order, or a scalar."""
         index = plan(key, self.shape, self.chunk_shape)
-        return index.finish(self._read(index.requests), self.dtype)
+        return index.finish(self._blocks(index.requests), self.dtype)
+
+    def _blocks(self, requests: list[Request]) -> Iterable[NDArray[Any]]:
+        """Read the requests, as many at a time as make good use of all workers and of little memory."""
+        if len(requests) <= 1:
+            return self._read(requests)
+        return itertools.chain.from_iterable(self._read(group) for group in _groups(requests, self.itemsize))
 
     def __setitem__(self, key: Any, value: Any) -> NoReturn:
         raise ValueError(

@@ -98,7 +98,7 @@ class OpenFile:
             raise FrameTypeError(self._describe_odd_page(int(numbers[0]), int(numbers[at])))
 
     def _describe_odd_page(self, first: int, odd: int) -> str:
-        layout = self.table.layouts[self.table.layout_numbers[odd]]
+        layout = self.table.layout(odd, readable=False)
         what = "cannot be read" if layout.problem else f"is {layout.frame_type}"
         return (
             f"{self.source.name}: page {odd} {what}, page {first} is {self.table.layout(first).frame_type}; they "

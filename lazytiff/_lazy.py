@@ -179,7 +179,7 @@ class TiffPage(FileArray):
     @property
     def compression(self) -> str:
         """Name of the compression scheme, or its number where that has none; "0" when the tag is unreadable."""
-        return self._file.table.layouts[self._file.table.layout_numbers[self.number]].codec
+        return self._file.table.layout(self.number, readable=False).codec
 
     @property
     def subpages(self) -> Sequence[TiffPage]:
@@ -192,7 +192,7 @@ class TiffPage(FileArray):
         return [self]
 
     def __repr__(self) -> str:
-        if self._file.table.layouts[self._file.table.layout_numbers[self.number]].problem:
+        if self._file.table.layout(self.number, readable=False).problem:
             return f"<TiffPage {self.number} of {self._name()}, unreadable>"
         return f"<TiffPage {self.number} of {self._describe()}>"
 

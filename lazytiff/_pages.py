@@ -134,10 +134,10 @@ class PageTable:
         with self.source:
             return self.handle.layout_numbers()
 
-    def layout(self, page: int) -> Layout:
-        """Return the page's layout; raise what is wrong with the page when it cannot be read."""
+    def layout(self, page: int, *, readable: bool = True) -> Layout:
+        """Return the page's layout; raise what is wrong with the page when it is to be readable and is not."""
         number = int(self.layout_numbers[page])
-        if self.layouts[number].problem:
+        if readable and self.layouts[number].problem:
             with self.source:
                 self.handle.check(number, page)
         return self.layouts[number]

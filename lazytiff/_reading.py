@@ -60,7 +60,7 @@ class ChunkReader:
         if len(want.pages) != 1:
             return None
         page = int(want.pages[0])
-        layout = self.table.layouts[self.table.layout_numbers[page]]
+        layout = self.table.layout(page, readable=False)
         if layout.direct or layout.problem or layout.planes > 1:
             return None
         row, column = only_part(want.rows, layout.chunk_rows), only_part(want.columns, layout.chunk_columns)

@@ -271,11 +271,11 @@ def test_sgilog_colour():
 
 
 def test_sgilog_of_24_bits():
-    """Luminance of 10 bits becomes that of 16 (libtiff: the middle of what 4 of its steps cover), and a code outside of the gamut gray."""
+    """A step of luminance is four of those of 16 bits, and a colour outside of the gamut is gray: u' = 4 / 19, v' = 9 / 19."""
     helper.needs("sgilog")
     luminance = np.arange(64, 64 + 20 * 33).reshape(20, 33)
     found = page(np.zeros((20, 33, 3), "i2"), tags={259: 34677, 262: 32845})
     found.chunks = [b"".join((int(code) << 14 | 0x3FFF).to_bytes(3) for code in luminance.ravel())]
     array = lazytiff.load(tiff(found), codecs="all")
-    assert_same(np.ascontiguousarray(array[..., 0]), (luminance * 4 & 0xFFD).astype(np.int16) + np.int16(13314))
-    assert set(map(tuple, array[..., 1:].reshape(-1, 2).tolist())) == {(6898, 15523)}  # u' 0.210526316 and v' 0.473684211
+    assert_same(np.ascontiguousarray(array[..., 0]), (luminance * 4 + 13315).astype(np.int16))
+    assert set(map(tuple, array[..., 1:].reshape(-1, 2).tolist())) == {(4 * 2**15 // 19, 9 * 2**15 // 19)}
