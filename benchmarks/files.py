@@ -23,7 +23,7 @@ BLOCK = 1 << 14  # pages that are written at a time
 
 
 def many_pages(path: Path, count: int, side: int) -> None:
-    """Write a classic TIFF of count uncompressed pages of side x side bytes, each behind its IFD as cameras write them."""
+    """Write a classic TIFF of count uncompressed pages of side x side bytes, each right behind its IFD."""
     page = np.dtype({"names": ["ifd", "pixels"], "formats": [IFD, ("u1", (side, side))], "offsets": [0, 116]})
     header = 8
     with path.open("wb") as file:
@@ -54,7 +54,7 @@ def many_pages(path: Path, count: int, side: int) -> None:
 
 
 def microscope(path: Path, compression: str | None, *, predictor: bool) -> None:
-    """Write 50 pages of 1024 x 1024 uint16: soft bright spots that drift, on a background, with the noise of counted photons."""
+    """Write 50 pages of 1024 x 1024 uint16: soft bright spots that drift, with the noise of counted photons."""
     import tifffile  # noqa: PLC0415  # so that a process that measures without it does not pay for it
 
     tifffile.imwrite(

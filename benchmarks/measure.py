@@ -1,4 +1,4 @@
-"""Do one side of a workload in this fresh process and print what it took, as JSON: seconds, bytes of peak memory, a digest.
+"""Do one side of a workload in this fresh process; print seconds, CPU seconds, peak memory and a digest, as JSON.
 
 measure.py SIDE [WORKLOAD FILE]    SIDE is ours or peer; without a workload, what importing the libraries takes
 """
@@ -25,13 +25,14 @@ def main(side: str, name: str = "", file: str = "") -> None:
         print(json.dumps({"peak": peak_memory()}))
         return
     workload = next(workload for workload in WORKLOADS if workload.name == name)
-    seconds, result = [], None
+    times, result = [], None
     for _ in range(workload.repeat):
         result = None  # before the next one is made
-        start = time.perf_counter()
+        start, start_cpu = time.perf_counter(), time.process_time()
         result = getattr(workload, side)(Path(file))
-        seconds.append(time.perf_counter() - start)
-    print(json.dumps({"seconds": min(seconds), "peak": peak_memory(), "digest": digest(result)}))
+        times.append((time.perf_counter() - start, time.process_time() - start_cpu))
+    seconds, cpu = map(min, zip(*times, strict=True))
+    print(json.dumps({"seconds": seconds, "cpu": cpu, "peak": peak_memory(), "digest": digest(result)}))
 
 
 def peak_memory() -> int:

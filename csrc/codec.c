@@ -186,10 +186,23 @@ static int read_frame(const uint8_t *segment, size_t length, struct lzt_jpeg_fra
     return 1;
 }
 
+/* 1: a marker of quantisation, Huffman or arithmetic tables is somewhere. libjpeg reads tables between scans and behind the last one too. */
+static int has_table_marker(const uint8_t *bytes, size_t length)
+{
+    const uint8_t *at = bytes, *const end = bytes + length;
+    while (end - at >= 2 && (at = memchr(at, 0xFF, (size_t)(end - at) - 1)) != NULL) {
+        const uint8_t marker = *++at;
+        if (marker == 0xDB || marker == 0xC4 || marker == 0xCC)
+            return 1;
+    }
+    return 0;
+}
+
 int lzt_jpeg_scan(const uint8_t *bytes, size_t length, struct lzt_jpeg_frame *frame)
 {
     int found = 0;
     memset(frame, 0, sizeof *frame);
+    frame->has_tables = has_table_marker(bytes, length);
     for (size_t at = 2; at + 4 <= length;) {
         if (bytes[at] != 0xFF) {
             at++; /* between segments; libjpeg skips such bytes with a warning */
@@ -207,7 +220,6 @@ int lzt_jpeg_scan(const uint8_t *bytes, size_t length, struct lzt_jpeg_frame *fr
             return 0;
         if (is_frame_header(marker))
             found = read_frame(bytes + at + 2, segment, frame);
-        frame->has_tables |= marker == 0xDB || marker == 0xC4 || marker == 0xCC;
         at += 2 + segment;
     }
     return 0;
@@ -220,10 +232,10 @@ static uint32_t get24(const uint8_t *bytes)
 
 int lzt_webp_scan(const uint8_t *bytes, size_t length, uint32_t *rows, uint32_t *columns)
 {
-    if (length < 30 || memcmp(bytes, "RIFF", 4) != 0 || memcmp(bytes + 8, "WEBP", 4) != 0)
+    if (length < 25 || memcmp(bytes, "RIFF", 4) != 0 || memcmp(bytes + 8, "WEBP", 4) != 0)
         return 0;
     const uint8_t *data = bytes + 20;
-    if (memcmp(bytes + 12, "VP8X", 4) == 0) {
+    if (memcmp(bytes + 12, "VP8X", 4) == 0 && length >= 30) {
         *columns = get24(data + 4) + 1;
         *rows = get24(data + 7) + 1;
         return 1;
@@ -234,10 +246,23 @@ int lzt_webp_scan(const uint8_t *bytes, size_t length, uint32_t *rows, uint32_t 
         *rows = (sizes >> 14 & 0x3FFF) + 1;
         return 1;
     }
-    if (memcmp(bytes + 12, "VP8 ", 4) == 0 && data[3] == 0x9D && data[4] == 0x01 && data[5] == 0x2A) {
+    if (memcmp(bytes + 12, "VP8 ", 4) == 0 && length >= 30 && data[3] == 0x9D && data[4] == 0x01 && data[5] == 0x2A) {
         *columns = lzt_get16(data + 6, 0) & 0x3FFF;
         *rows = lzt_get16(data + 8, 0) & 0x3FFF;
         return 1;
     }
     return 0;
+}
+
+int lzt_jbig_scan(const uint8_t *bytes, size_t length, int reversed, uint32_t *rows, uint32_t *columns)
+{
+    uint8_t header[20];
+    if (length < sizeof header)
+        return 0;
+    memcpy(header, bytes, sizeof header);
+    if (reversed)
+        lzt_reverse_bits(header, sizeof header);
+    *columns = lzt_get32(header + 4, 1);
+    *rows = lzt_get32(header + 8, 1);
+    return header[2] == 1; /* planes */
 }

@@ -28,7 +28,7 @@ struct lzt_jpeg_frame {
     uint32_t rows, columns;
     unsigned components, bits;
     unsigned across, down; /* sampling factors of the first component relative to the others */
-    int has_tables;        /* the stream brings quantisation or Huffman tables of its own */
+    int has_tables;        /* the stream brings quantisation or Huffman tables of its own, perhaps behind its pixels */
 };
 
 /* 0 when there is no frame header. */
@@ -37,5 +37,8 @@ int lzt_jpeg_scan(const uint8_t *bytes, size_t length, struct lzt_jpeg_frame *fr
 /* Size of the picture in a WebP stream (WebP container specification; RFC 6386, section 9.1; WebP lossless bitstream specification,
  * section 3). 0 when there is none. */
 int lzt_webp_scan(const uint8_t *bytes, size_t length, uint32_t *rows, uint32_t *columns);
+
+/* Size of the picture in a JBIG stream (ITU-T T.82, 6.2.2), whose bits are perhaps reversed. 0 when it is not of one plane. */
+int lzt_jbig_scan(const uint8_t *bytes, size_t length, int reversed, uint32_t *rows, uint32_t *columns);
 
 #endif

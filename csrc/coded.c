@@ -185,6 +185,8 @@ enum lzt_status lzt_coded_read(struct lzt_reader *reader, const struct lzt_task 
 static uint64_t whole_number(const struct lzt_layout *layout, double number)
 {
     const int is_signed = layout->kind == LZT_INT;
+    if (layout->item_size > 8)
+        return 0; /* complex */
     const double end = (double)(UINT64_C(1) << (8 * layout->item_size - 1)) * (is_signed ? 1 : 2);
     if (number == end && layout->item_size == 8)
         return is_signed ? INT64_MAX : UINT64_MAX; /* the nearest double of the largest integer is one more */

@@ -11,7 +11,6 @@
 #include "layout.h"
 
 #define OVERHEAD ((uint64_t)64 << 20)      /* bytes that a codec may take for itself */
-#define LARGEST_STREAM ((uint64_t)2 << 30) /* bytes that are decoded of a stream in search of its end */
 
 /* One libtiff handle, on a TIFF file in memory that has no pixels. */
 struct handle {
@@ -24,6 +23,7 @@ struct handle {
     int tall_jpeg_is_fine;   /* the warning that a JPEG strip has more rows than its strip is none */
     int is_old_jpeg;         /* whose decoder warns of every tag that the stream makes superfluous */
     int tried_without_eol;   /* libtiff found no EOL codes in a Group 3 stream, and went on without */
+    int has_eols;            /* lines end with an EOL code, after which all is well again, whatever was before: Group 3 */
 };
 
 struct lzt_decoder {
@@ -90,27 +90,32 @@ static int on_error(TIFF *tiff, void *context, const char *module, const char *f
     return 1;
 }
 
+/* A line of other than the page's width. Only lines that end with EOL codes can be so and leave the others right; and a line of no pixel at
+ * all is the end mark before its time, behind which libtiff leaves the lines white. */
+static int is_odd_line(const struct handle *handle, const char *text)
+{
+    const int is_odd = strstr(text, "Line length") != NULL || strstr(text, "Premature EOL") != NULL;
+    return is_odd && handle->has_eols && strstr(text, "(got 0,") == NULL;
+}
+
 /* Warnings after which the pixels are still those that the bytes stand for. Anything else that libtiff warns of is damage. */
-static int is_harmless(const struct handle *handle, const char *format)
+static int is_harmless(const struct handle *handle, const char *module, const char *text)
 {
     static const char *const harmless[] = {
-        "extraneous bytes", /* libjpeg, before a marker */
-        "Line length",      /* CCITT: a line of other than the page's width */
-        "Premature EOL",
         "Discarding",          /* PackBits: a run goes on behind the last pixel */
         "Old-style LZW codes", /* which it decodes */
         "without EOL",         /* Group 3: likewise */
     };
     for (size_t i = 0; i < sizeof harmless / sizeof *harmless; i++)
-        if (strstr(format, harmless[i]) != NULL)
+        if (strstr(text, harmless[i]) != NULL)
             return 1;
-    return handle->is_old_jpeg || (handle->tall_jpeg_is_fine && strstr(format, "JPEG strip size exceeds") != NULL);
+    /* libjpeg tells only the first of a picture's warnings, so that even "extraneous bytes" may be all that is heard of missing pixels */
+    return (handle->is_old_jpeg && strcmp(module, "LibJpeg") != 0) || is_odd_line(handle, text) || (handle->tall_jpeg_is_fine && strstr(text, "JPEG strip size exceeds") != NULL);
 }
 
 static int on_warning(TIFF *tiff, void *context, const char *module, const char *format, va_list arguments)
 {
     (void)tiff;
-    (void)module;
     struct handle *handle = context;
     char text[160]; /* libjpeg's texts come through "%s" */
     va_list copy;
@@ -118,7 +123,7 @@ static int on_warning(TIFF *tiff, void *context, const char *module, const char 
     vsnprintf(text, sizeof text, format, copy);
     va_end(copy);
     handle->tried_without_eol |= strstr(text, "without EOL") != NULL;
-    if (!is_harmless(handle, text))
+    if (!is_harmless(handle, module != NULL ? module : "", text))
         complain(context, format, arguments);
     return 1;
 }
@@ -165,6 +170,13 @@ static void set_output(TIFF *tiff, const struct lzt_codec *codec)
                                          : PIXARLOGDATAFMT_FLOAT);
 }
 
+/* What libtiff may allocate at a time. The runs of a CCITT row take 16 bytes a pixel, cleared: 8 GiB for a single row within the limits. */
+static uint64_t most_memory(const struct lzt_codec *codec)
+{
+    const uint64_t items = lzt_min64((uint64_t)codec->rows * codec->columns * codec->samples, UINT64_C(1) << 31);
+    return lzt_min64((codec->bits == 1 ? 1 : 16) * items + OVERHEAD, PTRDIFF_MAX);
+}
+
 static struct handle *open_handle(const struct lzt_codec *codec, struct lzt_error *error)
 {
     struct handle *handle = calloc(1, sizeof *handle);
@@ -173,8 +185,8 @@ static struct handle *open_handle(const struct lzt_codec *codec, struct lzt_erro
         lzt_fail_memory(error, sizeof *handle);
         return NULL;
     }
-    const uint64_t items = lzt_min64((uint64_t)codec->rows * codec->columns * codec->samples, UINT64_C(1) << 31);
-    handle->tiff = open_tiff(handle, 16 * items + OVERHEAD);
+    handle->has_eols = codec->compression == LZT_CCITT_G3;
+    handle->tiff = open_tiff(handle, most_memory(codec));
     if (handle->tiff == NULL) {
         lzt_fail(error, LZT_DECODE, "libtiff cannot begin: %s", handle->complaint);
         close_handle(handle);
@@ -285,12 +297,15 @@ static enum lzt_status decode_beyond(struct lzt_decoder *decoder, const struct l
 }
 
 /* Decode into ever more room until the stream ends in it; the chunk's own bytes are the first. Needed because a decoder that stops when
- * its output is full never sees the checksum. */
+ * its output is full never sees the checksum. Streams may be longer than their chunk, but a bomb is none of any use. */
 static enum lzt_status decode_to_end(struct lzt_decoder *decoder, const struct lzt_codec *codec, uint8_t *input, size_t length,
                                      uint8_t *output, size_t output_length, struct lzt_error *error)
 {
+    const uint64_t most = lzt_max64(2 * (uint64_t)output_length, OVERHEAD);
+    uint64_t size = 0;
     int ended = 0;
-    for (uint64_t size = (uint64_t)output_length + 1; size <= LARGEST_STREAM; size *= 2) {
+    while (size < most) {
+        size = size == 0 ? (uint64_t)output_length + 1 : lzt_min64(2 * size, most);
         uint8_t *room = malloc((size_t)size);
         if (room == NULL)
             return lzt_fail_memory(error, size);
@@ -301,7 +316,7 @@ static enum lzt_status decode_to_end(struct lzt_decoder *decoder, const struct l
         if (ended || status != LZT_OK)
             return status;
     }
-    return lzt_fail(error, LZT_LIMIT, "its bytes decode to more than 2 GiB");
+    return lzt_fail(error, LZT_LIMIT, "its bytes decode to more than %" PRIu64 ", the chunk has %zu", most, output_length);
 }
 
 /* A zlib stream ends with the Adler-32 of what it decodes to (RFC 1950). libtiff with libdeflate accepts a stream that is longer than the
@@ -383,6 +398,20 @@ static enum lzt_status decode_webp(struct lzt_decoder *decoder, const struct lzt
     return decode_plainly(decoder, codec, input, length, output, output_length, error);
 }
 
+/* libjbig believes the header: it aborts the process when there is no memory for so large a picture, and libtiff then looks at nothing but
+ * the number of bytes. So a picture whose height is only told behind its pixels (ITU-T T.82, 6.2.6.2) is not read. */
+static enum lzt_status decode_jbig(struct lzt_decoder *decoder, const struct lzt_codec *codec, uint8_t *input, size_t length,
+                                   uint8_t *output, size_t output_length, struct lzt_error *error)
+{
+    uint32_t rows, columns;
+    if (!lzt_jbig_scan(input, length, codec->fill_order == 1, &rows, &columns)) /* libtiff turns the bits around unless FillOrder is 2 */
+        return lzt_fail(error, LZT_DECODE, "its bytes are no JBIG stream of one plane");
+    if (columns != codec->columns || rows != codec->rows)
+        return lzt_fail(error, LZT_DECODE, "its JBIG stream holds %u x %u pixels, the chunk has %u x %u", rows, columns, codec->rows,
+                        codec->columns);
+    return decode_plainly(decoder, codec, input, length, output, output_length, error);
+}
+
 /* libtiff 4.5 leaves the pixels of a run that ends its row as they were (tif_thunder.c, ThunderDecode). So the last pixel of each run is
  * told by a code of its own: a difference of 0, and two skipped ones. */
 static enum lzt_status decode_thunderscan(struct lzt_decoder *decoder, const struct lzt_codec *codec, const uint8_t *input, size_t length,
@@ -415,11 +444,17 @@ static enum lzt_status decode_group3(struct lzt_decoder *decoder, const struct l
     if (status != LZT_OK)
         return status;
     decoder->handle->tried_without_eol = 0;
-    if (!run(decoder, input, length, output, output_length))
-        return fail(decoder, error);
-    if (!begins_with_eol && !decoder->handle->tried_without_eol)
+    const int done = run(decoder, input, length, output, output_length);
+    const int without_eol = decoder->handle->tried_without_eol;
+    if (!begins_with_eol && !without_eol) {
+        forget(decoder);
         return lzt_fail(error, LZT_UNSUPPORTED, "its Group 3 lines have no EOL codes, which libtiff %.5s does not understand",
                         lzt_libtiff_version());
+    }
+    if (!done)
+        return fail(decoder, error);
+    if (without_eol)
+        forget(decoder); /* it stays in that mode, and would not say so again */
     return LZT_OK;
 }
 
@@ -463,6 +498,8 @@ enum lzt_status lzt_decode(struct lzt_decoder *decoder, const struct lzt_codec *
         return decode_jpeg(decoder, codec, input, length, last, output, output_length, error);
     case LZT_WEBP:
         return decode_webp(decoder, codec, input, length, output, output_length, error);
+    case LZT_JBIG:
+        return decode_jbig(decoder, codec, input, length, output, output_length, error);
     case LZT_THUNDERSCAN:
         return decode_thunderscan(decoder, codec, input, length, output, output_length, error);
     default:

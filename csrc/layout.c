@@ -23,6 +23,7 @@ enum {
     BAD_PREDICTOR,
     BAD_SUBSAMPLING,
     ODD_YCBCR,
+    PACKED_YCBCR,
     ODD_BILEVEL,
     FORMAT_LIES,
     WORD_ALIGNED,
@@ -52,6 +53,7 @@ static const struct {
     [BAD_PREDICTOR] = {LZT_CORRUPT, "this Predictor does not go with the page's BitsPerSample, SampleFormat or Compression"},
     [BAD_SUBSAMPLING] = {LZT_CORRUPT, "YCbCrSubSampling is none of 1, 2 and 4"},
     [ODD_YCBCR] = {LZT_UNSUPPORTED, "YCbCr pages are read with 3 samples of 8 bits, and without subsampling in separate planes"},
+    [PACKED_YCBCR] = {LZT_UNSUPPORTED, "subsampled YCbCr pixels do not go with a predictor or LERC"},
     [ODD_BILEVEL] = {LZT_CORRUPT, "this codec is for 1 bit and 1 sample a pixel"},
     [FORMAT_LIES] = {LZT_CORRUPT, "this codec does not go with the page's BitsPerSample"},
     [WORD_ALIGNED] = {LZT_UNSUPPORTED, "libtiff misreads CCITT rows that begin at 16-bit words (Compression 32771)"},
@@ -128,21 +130,28 @@ static uint16_t small_number(struct scan *scan, uint16_t tag, uint16_t absent)
     return fits && value <= UINT16_MAX ? (uint16_t)value : 0;
 }
 
-/* The one value that all samples share; one value stands for all. Otherwise the problem that was given, or few. */
+/* 1: the first count values of the tag are equal. Looked at all at once: a page may claim 65,535 samples, and a file many such pages. */
+static int are_equal(struct scan *scan, const struct lzt_tag *tag, uint64_t count)
+{
+    const unsigned size = lzt_type_size(tag->type);
+    const uint8_t *bytes;
+    if (scan->status == LZT_OK)
+        scan->status = lzt_peek_at(scan->peek, tag->offset, (size_t)count * size, &bytes, scan->error);
+    return scan->status != LZT_OK || memcmp(bytes, bytes + size, (size_t)(count - 1) * size) == 0;
+}
+
+/* The one value that all samples share; one value stands for all. 0: unreadable. Otherwise the problem that was given, or few. */
 static uint16_t shared_number(struct scan *scan, uint16_t tag_number, uint16_t absent, uint32_t samples, uint16_t few, uint16_t mixed,
                               uint16_t *problem)
 {
     const struct lzt_tag *tag = lzt_find_tag(scan->tags, scan->count, tag_number);
     const uint16_t first = small_number(scan, tag_number, absent);
-    if (tag == NULL || tag->problem || tag->count == 1)
+    if (tag == NULL || tag->count == 1 || first == 0)
         return first;
     if (tag->count < samples)
         *problem = few;
-    for (uint64_t i = 1; i < lzt_min64(tag->count, samples); i++) {
-        int fits;
-        if (number(scan, tag_number, i, 0, &fits) != first)
-            *problem = mixed;
-    }
+    if (!are_equal(scan, tag, lzt_min64(tag->count, samples)))
+        *problem = mixed;
     return first;
 }
 
@@ -279,7 +288,8 @@ static uint16_t check_codec(const struct lzt_layout *layout)
     if (is_bilevel_codec(codec) && (layout->bits != 1 || samples != 1))
         return ODD_BILEVEL;
     if ((codec == LZT_THUNDERSCAN && (layout->bits != 4 || samples != 1)) || (codec == LZT_NEXT && (layout->bits != 2 || samples != 1)) ||
-        (codec == LZT_WEBP && layout->bits != 8))
+        (codec == LZT_WEBP && layout->bits != 8) ||
+        (codec == LZT_PIXARLOG && layout->bits != 8 && layout->bits != 16 && (layout->bits != 32 || layout->kind != LZT_FLOAT)))
         return FORMAT_LIES;
     if (codec == LZT_CCITT_RLEW)
         return WORD_ALIGNED; /* also what its own encoder wrote, and often without an error: it takes the end of a word in its bit
@@ -333,6 +343,8 @@ static uint16_t read_ycbcr(struct scan *scan, struct lzt_layout *layout)
         return BAD_SUBSAMPLING;
     if (layout->planar == 2 && (across != 1 || down != 1))
         return ODD_YCBCR;
+    if ((across != 1 || down != 1) && (layout->predictor != 1 || layout->compression == LZT_LERC))
+        return PACKED_YCBCR; /* there are no rows of pixels in what the codec gives */
     layout->subsampling_across = (uint16_t)across;
     layout->subsampling_down = (uint16_t)down;
     return FINE;

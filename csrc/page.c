@@ -120,12 +120,16 @@ static enum lzt_status read_nodata(struct opening *opening)
 {
     const uint8_t *bytes;
     uint64_t length;
-    char text[64] = {0};
+    char text[64] = {0}, *end;
     enum lzt_status status = read_bytes(opening, LZT_TAG_GDAL_NODATA, sizeof text - 1, &bytes, &length);
     if (status != LZT_OK || bytes == NULL)
         return status;
     memcpy(text, bytes, (size_t)length);
-    opening->page->nodata = strtod(text, NULL);
+    opening->page->nodata = strtod(text, &end);
+    if (*end == '.') { /* the program has chosen a locale whose decimal point is another one */
+        *end = ',';
+        opening->page->nodata = strtod(text, NULL);
+    }
     return LZT_OK;
 }
 

@@ -90,6 +90,15 @@ struct share {
     struct lzt_task tasks[MOST_JOBS];
 };
 
+/* The size now: the file may have grown since it was opened, but not shrunk. */
+static enum lzt_status size_now(const struct lzt_table *table, uint64_t *size, struct lzt_error *error)
+{
+    enum lzt_status status = lzt_source_size(table->source, size, error);
+    if (status == LZT_OK && *size < table->size)
+        return lzt_fail(error, LZT_CHANGED, "the file had %" PRIu64 " bytes when it was opened and has %" PRIu64 " now", table->size, *size);
+    return status;
+}
+
 /* Where chunk is, cut to what the file holds. offset 0: the file leaves the chunk out. */
 static enum lzt_status locate_chunk(struct lzt_reader *reader, uint64_t chunk, uint64_t *offset, uint64_t *length,
                                     struct lzt_error *error)
@@ -98,7 +107,7 @@ static enum lzt_status locate_chunk(struct lzt_reader *reader, uint64_t chunk, u
     enum lzt_status status = lzt_page_chunk(&reader->page, chunk, offset, length, error);
     if (status != LZT_OK || (*offset == 0 && *length == 0))
         return status;
-    status = lzt_source_size(reader->table->source, &size, error); /* now: the file may have grown */
+    status = size_now(reader->table, &size, error);
     if (status != LZT_OK)
         return status;
     if (*offset < 8 || *offset >= size || *length == 0)
@@ -152,18 +161,24 @@ static enum lzt_status fetch(struct share *share, struct lzt_task *tasks, size_t
     return lzt_source_read(share->reader->table->source, ranges, some, share->error);
 }
 
-/* Read the jobs first to last - 1, all of one page. On failure *at is the one that failed. */
-static enum lzt_status read_page_jobs(struct share *share, uint64_t first, uint64_t last, uint64_t *at)
+/* Locate the jobs from number first on; *count becomes how many of them there are before the first that fails. */
+static enum lzt_status locate_all(struct share *share, uint64_t first, size_t *count)
 {
-    struct lzt_batch *batch = share->batch;
-    struct lzt_task *tasks = share->tasks;
-    const size_t count = (size_t)(last - first);
-    *at = first;
-    enum lzt_status status = lzt_page_open(&share->reader->page, batch->table, batch->jobs[first].page, share->error);
-    for (size_t i = 0; i < count && status == LZT_OK; i++) {
-        *at = first + i;
-        status = locate(share, &tasks[i], &batch->jobs[first + i]);
+    for (size_t i = 0; i < *count; i++) {
+        enum lzt_status status = locate(share, &share->tasks[i], &share->batch->jobs[first + i]);
+        if (status != LZT_OK) {
+            *count = i;
+            return status;
+        }
     }
+    return LZT_OK;
+}
+
+/* Read the tasks of the jobs from number first on. On failure *at is the job that failed. */
+static enum lzt_status read_tasks(struct share *share, uint64_t first, size_t count, uint64_t *at)
+{
+    struct lzt_task *tasks = share->tasks;
+    enum lzt_status status = LZT_OK;
     for (size_t i = 0, some; i < count && status == LZT_OK; i += some) {
         *at = first + i;
         some = count - i;
@@ -177,6 +192,25 @@ static enum lzt_status read_page_jobs(struct share *share, uint64_t first, uint6
         return lzt_direct_flush(share->reader, share->error);
     share->reader->pending_count = 0;
     return status;
+}
+
+/* Read the jobs first to last - 1, all of one page. On failure *at is the first that failed: a job that cannot be located fails only
+ * after those before it were read. */
+static enum lzt_status read_page_jobs(struct share *share, uint64_t first, uint64_t last, uint64_t *at)
+{
+    size_t count = (size_t)(last - first);
+    *at = first;
+    enum lzt_status status = lzt_page_open(&share->reader->page, share->batch->table, share->batch->jobs[first].page, share->error);
+    if (status != LZT_OK)
+        return status;
+    const enum lzt_status located = locate_all(share, first, &count);
+    const struct lzt_error why = *share->error;
+    status = read_tasks(share, first, count, at);
+    if (status != LZT_OK || located == LZT_OK)
+        return status;
+    *at = first + count;
+    *share->error = why;
+    return located;
 }
 
 /* Keep the failure of the earliest job: which of several damaged chunks is named does not depend on threads. */
@@ -238,20 +272,12 @@ static enum lzt_status check_job(const struct lzt_table *table, const struct lzt
     return LZT_OK;
 }
 
-static enum lzt_status check_size(const struct lzt_table *table, struct lzt_error *error)
-{
-    uint64_t size;
-    enum lzt_status status = lzt_source_size(table->source, &size, error);
-    if (status == LZT_OK && size < table->size)
-        return lzt_fail(error, LZT_CHANGED, "the file had %" PRIu64 " bytes when it was opened and has %" PRIu64 " now", table->size, size);
-    return status;
-}
-
 enum lzt_status lzt_batch_open(const struct lzt_table *table, const struct lzt_window *windows, size_t window_count,
                                const struct lzt_job *jobs, size_t job_count, struct lzt_batch **batch, struct lzt_error *error)
 {
     *batch = NULL;
-    enum lzt_status status = check_size(table, error);
+    uint64_t size;
+    enum lzt_status status = size_now(table, &size, error);
     for (size_t i = 0; i < job_count && status == LZT_OK; i++)
         status = check_job(table, &jobs[i], windows, window_count, error);
     if (status != LZT_OK)

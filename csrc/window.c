@@ -27,6 +27,8 @@ static int cut_axis(const struct lzt_span *span, uint32_t start, uint32_t length
     overlap->step = span->step;
     overlap->index = (uint32_t)index;
     overlap->count = (uint32_t)lzt_min64(span->count - index, (end - 1 - first) / span->step + 1);
+    if (overlap->count == 1)
+        overlap->step = 1; /* a step that leads nowhere may be of any size: times the row's bytes it need not fit into 64 bits */
     return 1;
 }
 

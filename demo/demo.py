@@ -13,7 +13,7 @@ import threading
 import time
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from PIL import Image
@@ -29,7 +29,8 @@ if TYPE_CHECKING:
 
 OUTPUT = Path("demo-output")
 LONGEST_SIDE = 2048  # of a picture; of larger pages only every second, third, ... row and column is taken
-PART = 32
+PART = 32  # rows and columns
+BLOCK_BYTES = 32 << 20  # of pages that are projected at a time: enough for all CPUs to have work
 MIN_IS_WHITE, RGB, PALETTE, CMYK, YCBCR = 0, 2, 3, 5, 6  # PhotometricInterpretation
 
 
@@ -78,7 +79,7 @@ class CountedFile:
         self._file.seek(offset)
         return self._file.read(length)
 
-    def __enter__(self) -> CountedFile:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -122,7 +123,7 @@ def show(file: CountedFile) -> None:
     steps = f", ::{every}, ::{every}" if every > 1 else ""
     page = report.step(f"one page, img[{middle}{steps}]", lambda: img[middle, ::every, ::every])
     part = (middle, *(slice(length // 4, length // 4 + PART) for length in img.shape[1:3]))
-    for name in (f"{PART} x {PART} pixels of it", "the same once more"):
+    for name in ("a small part of it", "the same once more"):
         report.step(name, lambda: img[part])
     pictures = {f"page-{middle}": page}
     if len(img) > 1:
@@ -148,20 +149,24 @@ def open_stack(file: CountedFile) -> lazytiff.LazyTiff:
 
 
 def project(img: lazytiff.LazyTiff, every: int) -> tuple[int, Pixels]:
-    """Return the maximum of the pages, one page in memory at a time, and of how many: Ctrl-C ends it early."""
-    maximum = brightness(img[0, ::every, ::every])
-    number = 0
+    """Return the maximum of the pages, some of them in memory at a time, and of how many: Ctrl-C ends it early."""
+    maximum, done = brightness(img[0, ::every, ::every]), 1
+    some = max(1, BLOCK_BYTES // maximum.nbytes)
     try:
-        for number in range(1, len(img)):
-            np.maximum(maximum, brightness(img[number, ::every, ::every]), out=maximum)
-            if sys.stderr.isatty():
-                print(f"\r{number + 1} of {len(img)} pages", end="", file=sys.stderr)
+        while done < len(img):
+            block = brightness(img[done : done + some, ::every, ::every])
+            maximum, done = np.maximum(maximum, block.max(axis=0)), done + len(block)
+            progress(f"{done} of {len(img)} pages; Ctrl-C shows what is done")
     except KeyboardInterrupt:
-        return number, maximum
-    finally:
-        if sys.stderr.isatty():
-            print("\r\033[K", end="", file=sys.stderr)
-    return len(img), maximum
+        pass
+    progress("")
+    return done, maximum
+
+
+def progress(text: str) -> None:
+    """Show text in place of the last one, if somebody is looking."""
+    if sys.stderr.isatty():
+        print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
 
 def brightness(pixels: Pixels) -> Pixels:
@@ -196,15 +201,10 @@ def to_8_bits(pixels: Pixels) -> NDArray[np.uint8]:
     return np.nan_to_num(255 * stretched).astype(np.uint8)
 
 
-def size(count: float) -> str:
+def size(count: int) -> str:
     """Say a number of bytes so that it can be read."""
-    for unit in ("bytes", "KiB", "MiB", "GiB"):
-        if count < 1024:  # noqa: PLR2004
-            break
-        count /= 1024
-    else:
-        unit = "TiB"
-    return f"{count:.0f} bytes" if unit == "bytes" else f"{count:.1f} {unit}"
+    power = min(max(count.bit_length() - 1, 0) // 10, 4)
+    return f"{count / (1 << 10 * power):.{bool(power):d}f} {('bytes', 'KiB', 'MiB', 'GiB', 'TiB')[power]}"
 
 
 if __name__ == "__main__":

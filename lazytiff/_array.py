@@ -63,6 +63,11 @@ class TiffArray(ABC):
     def chunk_shape(self) -> tuple[int, ...]:
         """Elements along each axis that are decoded together: a strip or a tile of one page."""
 
+    @property
+    def _plan_chunks(self) -> tuple[int, ...]:
+        """The chunk shape that `plan` sees: it asks for scattered indices only along a first axis of chunk size 1."""
+        return self.chunk_shape
+
     @abstractmethod
     def _read(self, requests: Sequence[Request]) -> list[NDArray[Any]]:
         """Return a new array for each request: a range along every axis; along the first one perhaps an index array."""
@@ -95,7 +100,7 @@ class TiffArray(ABC):
 
     def __getitem__(self, key: Any) -> Any:
         """Read what NumPy's indexing selects: a new, writable array in this machine's byte order, or a scalar."""
-        index = plan(key, self.shape, self.chunk_shape)
+        index = plan(key, self.shape, self._plan_chunks)
         return index.finish(self._blocks(index.requests), self.dtype)
 
     def _blocks(self, requests: list[Request]) -> Iterable[NDArray[Any]]:

@@ -63,9 +63,10 @@ class OpenFile:
 
     def subpages(self, page: int) -> Sequence[TiffPage]:
         """Return the pages of the IFDs that the page's SubIFDs tag lists; they are looked up once."""
-        if page not in self._below:
-            self._below[page] = self._open_below(page)
-        return self._below[page]
+        with self.source:  # so that they are refused when it is closed, and registered with it before it can be
+            if page not in self._below:
+                self._below[page] = self._open_below(page)
+            return self._below[page]
 
     def _open_below(self, page: int) -> Sequence[TiffPage]:
         offsets = self.table.tags(page).get("SubIFDs", ())
@@ -89,12 +90,11 @@ class OpenFile:
         return LazyTiff(self, numbers, squeeze=squeeze)
 
     def _require_one_frame_type(self, numbers: NDArray[np.intp]) -> None:
-        of_pages = self.table.layout_numbers[numbers]
         first = self.table.layout(int(numbers[0])).frame_type
-        layouts = {int(number): self.table.layouts[number] for number in np.unique(of_pages)}
+        layouts = {number: self.table.layouts[number] for number in self.table.count_layouts(numbers)}
         odd = [number for number, layout in layouts.items() if layout.problem or layout.frame_type != first]
         if odd:
-            at = int(np.flatnonzero(np.isin(of_pages, odd))[0])
+            at = int(np.flatnonzero(np.isin(self.table.layout_numbers[numbers], odd))[0])
             raise FrameTypeError(self._describe_odd_page(int(numbers[0]), int(numbers[at])))
 
     def _describe_odd_page(self, first: int, odd: int) -> str:
@@ -109,7 +109,7 @@ class OpenFile:
         """Return an array for each frame type, in the order of their first pages."""
         groups: dict[Any, list[NDArray[np.intp]]] = {}
         numbers = self.table.layout_numbers
-        for number in np.unique(numbers):
+        for number in self.table.count_layouts(slice(None)):
             layout = self.table.layouts[number]
             if not layout.problem:
                 groups.setdefault(layout.frame_type, []).append(np.flatnonzero(numbers == number))

@@ -71,6 +71,12 @@ class FileArray(TiffArray):
         samples = layout.samples if layout.planes == 1 else 1
         return (*[1] * self._has_pages, layout.chunk_rows, layout.chunk_columns, *[samples] * self._has_samples)
 
+    @property
+    def _plan_chunks(self) -> tuple[int, ...]:
+        """Pages can be read scattered, rows of a single page cannot: strips of one row are planned two by two."""
+        first, *others = self.chunk_shape
+        return (first if self._has_pages else max(first, 2), *others)
+
     def _read(self, requests: Sequence[Request]) -> list[NDArray[Any]]:
         wants = [self._want(request) for request in requests]
         blocks = self._file.reader.read(wants, self.dtype)
@@ -128,7 +134,7 @@ class FileArray(TiffArray):
         return f"{self._name()} {self.dtype} {self.shape} {self.axes}, {self._codecs()}"
 
     def _codecs(self) -> str:
-        numbers = np.unique(self._file.table.layout_numbers[self._numbers])
+        numbers = self._file.table.count_layouts(self._numbers)
         return ", ".join(dict.fromkeys(self._file.table.layouts[number].codec for number in numbers))
 
     def __repr__(self) -> str:
@@ -138,12 +144,11 @@ class FileArray(TiffArray):
     def explain(self) -> str:
         """Tell in words how the pixels are stored and how they are read."""
         table, info = self._file.table, self.cache_info()
-        numbers, counts = np.unique(table.layout_numbers[self._numbers], return_counts=True)
         lines = [
             repr(self),
             f"file: {self._file.source.name}, {table.file_size} bytes, {table}",
         ]
-        for number, count in zip(numbers, counts, strict=True):
+        for number, count in table.count_layouts(self._numbers).items():
             layout = table.layouts[number]
             way = "read straight from the file" if layout.direct else "decoded chunk by chunk where touched"
             lines.append(f"{count} of {len(self._numbers)} pages: {layout}; {way}")

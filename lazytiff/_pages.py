@@ -14,7 +14,7 @@ from lazytiff._tag_names import NAMES, NUMBERS
 from lazytiff.errors import FileChangedError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -112,12 +112,7 @@ class PageTable:
         self.bigtiff, self.big_endian = self.handle.bigtiff, self.handle.big_endian
         self.file_size = self.handle.size()
         self._idle: list[_binding.Reader] = []
-        source.at_close(self._close)
-
-    def _close(self) -> None:
-        while self._idle:
-            self._idle.pop().close()
-        self.handle.close()
+        source.at_close(_closing(self.handle, self._idle))
 
     def __len__(self) -> int:
         return self._length
@@ -133,6 +128,12 @@ class PageTable:
             return np.broadcast_to(np.uint32(0), (self._length,))
         with self.source:
             return self.handle.layout_numbers()
+
+    def count_layouts(self, pages: NDArray[np.intp] | slice) -> dict[int, int]:
+        """Return the number of each layout that these pages have, and how many of them have it."""
+        # np.unique would do, but its first call imports numpy.ma, which takes longer than to open most files.
+        counts = np.bincount(self.layout_numbers[pages])
+        return {int(number): int(counts[number]) for number in np.flatnonzero(counts)}
 
     def layout(self, page: int, *, readable: bool = True) -> Layout:
         """Return the page's layout; raise what is wrong with the page when it is to be readable and is not."""
@@ -164,6 +165,17 @@ class PageTable:
     def give_reader(self, reader: _binding.Reader) -> None:
         """Give a reader back."""
         self._idle.append(reader)
+
+
+def _closing(handle: _binding.Table, idle: list[_binding.Reader]) -> Callable[[], None]:
+    """Return what frees a table and its readers; not a method of PageTable's, which would keep its source alive."""
+
+    def close() -> None:
+        while idle:
+            idle.pop().close()
+        handle.close()
+
+    return close
 
 
 class Tags(Mapping[str | int, Any]):

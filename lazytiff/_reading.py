@@ -95,7 +95,7 @@ class _Order:
         spans = [number for span in want[1:] for number in (span.start, span.step, len(span))]
         self.windows.append((*spans, *target.strides[1:]))
         numbers = self.reader.table.layout_numbers[want.pages]
-        for number in np.unique(numbers):
+        for number in self.reader.table.count_layouts(want.pages):
             at = np.flatnonzero(numbers == number)
             self._add_group(_Group(want, target, at, self.reader.table.layouts[number]))
 

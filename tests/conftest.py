@@ -1,6 +1,6 @@
 """Fixtures for all tests, and how many examples Hypothesis makes.
 
-HYPOTHESIS_PROFILE=quick makes fewer of them.
+HYPOTHESIS_PROFILE=quick makes fewer of them, thorough many, and other ones each time.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ import helper
 import pytest
 from hypothesis import settings
 
-settings.register_profile("ci", deadline=None)
-settings.register_profile("quick", deadline=None, max_examples=15)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.register_profile("quick", deadline=None, derandomize=True, max_examples=15)
+settings.register_profile("thorough", deadline=None, database=None, max_examples=3000)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
 
 

@@ -1,7 +1,7 @@
 """What the tests share: a small TIFF writer that can say anything, and ways to compare.
 
-tifffile and Pillow write what they know; this writer makes the rest: every layout, pages of different layouts in one file, and
-files that are wrong in one place. It knows nothing of lazytiff.
+Where tifffile and Pillow cannot write something, this writer does: every layout, pages of different layouts in one
+file, and files that are wrong in one place. It knows nothing of lazytiff.
 """
 
 from __future__ import annotations
@@ -22,8 +22,16 @@ import pytest
 import lazytiff
 
 SHORT, LONG, RATIONAL, LONG8 = 3, 4, 5, 16
-TYPE_CODES = {1: "B", 2: "s", 3: "H", 4: "I", 6: "b", 7: "s", 8: "h", 9: "i", 11: "f", 12: "d", 13: "I", 16: "Q", 17: "q", 18: "Q"}
-COMPRESSIONS = {"none": 1, "lzw": 5, "deflate": 8, "lzma": 34925, "packbits": 32773, "deflate-old": 32946, "zstd": 50000}
+TYPE_CODES = dict(zip((1, 2, 3, 4, 6, 7, 8, 9, 11, 12, 13, 16, 17, 18), "BsHIbshifdIQqQ", strict=True))  # for struct
+COMPRESSIONS = {
+    "none": 1,
+    "lzw": 5,
+    "deflate": 8,
+    "lzma": 34925,
+    "packbits": 32773,
+    "deflate-old": 32946,
+    "zstd": 50000,
+}
 PREDICTED = ("lzw", "deflate", "deflate-old", "lzma", "zstd")  # codecs that Predictor goes with
 SAMPLE_FORMATS = {"b": 1, "u": 1, "i": 2, "f": 3, "c": 6}
 
@@ -108,10 +116,11 @@ class _Writer:
             return 7, len(value), value
         if not isinstance(value, Typed):
             value = _typed(value if isinstance(value, tuple) else (value,))
-        if value.type in (RATIONAL, 10):
-            parts = [part for number in value.values for part in Fraction(number).limit_denominator(10**6).as_integer_ratio()]
-            return value.type, len(value.values), self.pack(f"{len(parts)}{'I' if value.type == RATIONAL else 'i'}", *parts)
-        return value.type, len(value.values), self.pack(f"{len(value.values)}{TYPE_CODES[value.type]}", *value.values)
+        numbers, code = value.values, TYPE_CODES.get(value.type, "I" if value.type == RATIONAL else "i")
+        if value.type not in TYPE_CODES:  # fractions
+            ratios = [Fraction(number).limit_denominator(10**6).as_integer_ratio() for number in numbers]
+            numbers = [part for ratio in ratios for part in ratio]
+        return value.type, len(value.values), self.pack(f"{len(numbers)}{code}", *numbers)
 
 
 def _typed(values):
@@ -146,7 +155,8 @@ def page(array, layout=None, *, byteorder="<", tags=None, **options):
     rows, columns, samples = pixels.shape
     bits = layout.bits or (1 if array.dtype == bool else 8 * array.itemsize)
     colours = 3 if samples >= 3 else 1
-    own = {256: columns, 257: rows, 258: (bits,) * samples, 259: COMPRESSIONS[layout.codec], 262: 2 if colours == 3 else 1}
+    own = {256: columns, 257: rows, 258: (bits,) * samples, 259: COMPRESSIONS[layout.codec]}
+    own |= {262: 2 if colours == 3 else 1}
     own |= {266: layout.fill_order, 277: samples, 284: layout.planar, 317: layout.predictor}
     own |= {339: (SAMPLE_FORMATS[array.dtype.kind],) * samples}
     own |= {338: (0,) * (samples - colours)} if samples > colours else {}
@@ -185,21 +195,22 @@ def encode(chunk, layout, bits, byteorder="<"):
 
 def stored_rows(chunk, predictor, bits, byteorder):
     """Return the bytes of each row of a chunk before it is compressed: an array of (row, byte)."""
-    rows, columns, samples = chunk.shape
+    rows = len(chunk)
     if predictor == 3:
         return _predict_float(chunk, bits)
     if predictor == 2:
         chunk = chunk.view(f"u{chunk.itemsize}")
         chunk = np.concatenate([chunk[:, :1], chunk[:, 1:] - chunk[:, :-1]], axis=1)
     if chunk.dtype.kind == "f" and bits == 24:
-        return np.frombuffer(imagecodecs.float24_encode(np.ascontiguousarray(chunk), byteorder=byteorder), np.uint8).reshape(rows, -1)
+        stored = imagecodecs.float24_encode(np.ascontiguousarray(chunk), byteorder=byteorder)
+        return np.frombuffer(stored, np.uint8).reshape(rows, -1)
     if bits != 8 * chunk.itemsize or chunk.dtype == bool:
         return pack_bits(chunk.reshape(rows, -1), bits)
     return np.ascontiguousarray(chunk.astype(chunk.dtype.newbyteorder(byteorder))).view(np.uint8).reshape(rows, -1)
 
 
 def _predict_float(chunk, bits):
-    """Adobe Photoshop TIFF Technical Note 3: planes of bytes, the highest first, and differences between bytes of pixels."""
+    """Store planes of bytes, the highest first, as differences (Adobe Photoshop TIFF Technical Note 3)."""
     rows, _, samples = chunk.shape
     items = np.frombuffer(stored_rows(chunk, 1, bits, ">").tobytes(), np.uint8).reshape(rows, -1, bits // 8)
     planes = items.transpose(0, 2, 1).reshape(rows, -1, samples)
@@ -247,7 +258,7 @@ def pixels(shape, dtype, seed=0):
         walk = np.cumsum(rng.standard_normal(size))
         most = min(1e9, float(np.finfo(dtype).max))
         return np.clip(walk * rng.choice([1e-3, 1.0, 1e3], size), -most, most).astype(dtype).reshape(shape)
-    if dtype == bool:
+    if dtype.kind == "b":
         return (np.cumsum(rng.integers(0, 3, size) == 0) % 2).astype(bool).reshape(shape)
     walk = np.cumsum(rng.integers(-3, 4, size)).astype(np.int64)
     jumps = rng.integers(0, 256, (size, dtype.itemsize), dtype=np.uint8).view(dtype)[:, 0]

@@ -93,7 +93,7 @@ LAYOUTS = [
 @pytest.mark.parametrize("planar", [1, 2])
 @pytest.mark.parametrize("codec", CODECS)
 def test_chunks_of_any_size(codec, planar, byteorder):
-    """Tiles of sizes that TIFF 6.0 forbids, larger than the page or one pixel wide; strips of any height; 1 to 5 samples."""
+    """Tiles larger than the page, or of sizes that TIFF 6.0 forbids; strips of any height; 1 to 5 samples."""
     helper.needs(codec)
     arrays, pages = {}, []
     for chunks, samples, dtype in itertools.product(LAYOUTS, [1, 2, 4, 5], ["u1", "u2"]):
@@ -110,7 +110,7 @@ def test_chunks_of_any_size(codec, planar, byteorder):
 @pytest.mark.parametrize("byteorder", ["<", ">"], ids=["little", "big-endian"])
 @pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i2", "u4", "i4", "f4", "u8", "i8", "f8"])
 def test_horizontal_predictor_of_any_width(dtype, byteorder):
-    """Rows of 1 to 40 pixels and 1 to 6 samples, so that vectors end at every place; floats are predicted as integers."""
+    """Rows of 1 to 40 pixels and 1 to 6 samples: vectors end at every place. Floats are predicted as integers."""
     widths = [*range(1, 12), 15, 16, 17, 31, 32, 33, 40]
     arrays = [pixels((3, width, samples), dtype, width) for width, samples in itertools.product(widths, range(1, 7))]
     pages = [page(array, Layout("deflate", 2), byteorder=byteorder) for array in arrays]
@@ -140,7 +140,9 @@ def test_one_pixel(codec, big):
     helper.needs(codec)
     arrays = {f"{dtype} {tile}": pixels((1, 1), dtype, 3) for dtype in DTYPES for tile in (None, (16, 16))}
     tiles = [None, (16, 16)] * len(DTYPES)
-    data = tiff(*(page(array, Layout(codec, tile=tile)) for array, tile in zip(arrays.values(), tiles, strict=True)), big=big)
+    data = tiff(
+        *(page(array, Layout(codec, tile=tile)) for array, tile in zip(arrays.values(), tiles, strict=True)), big=big
+    )
     check_pages(data, arrays)
 
 
@@ -173,27 +175,33 @@ def test_last_strip_at_full_height(codec, dtype):
 
 
 def test_deflate_goes_on_behind_the_chunk():
-    """A stream that is longer than its tile gives the tile's pixels, whichever tile it is; its checksum is of all of it."""
+    """A stream that is longer than its tile gives the tile's pixels, and a checksum of its own."""
     array = pixels((32, 32), "u2")
     found = page(array, tile=(16, 16), codec="deflate")
     plain = [chunk.tobytes() for chunk in helper.cut(array[..., None], Layout(tile=(16, 16)))]
-    found.chunks = [zlib.compress(chunk + bytes(beyond), 9) for chunk, beyond in zip(plain, (1, 100, 5000, 0), strict=True)]
+    found.chunks = [
+        zlib.compress(chunk + bytes(beyond), 9) for chunk, beyond in zip(plain, (1, 100, 5000, 0), strict=True)
+    ]
     assert_same(lazytiff.load(tiff(found)), array)
 
 
 def test_many_members_of_one_chunk():
-    """Zstandard frames that follow one another are not all decoded: the first must hold the chunk, or it is an error."""
+    """Only the first Zstandard frame is decoded: unless it holds the chunk, that is an error."""
     helper.needs("zstd")
     array = pixels((8, 8), "u1")
     found = page(array, codec="zstd")
     found.chunks = [found.chunks[0] + b"behind"]
     assert_same(lazytiff.load(tiff(found)), array)
-    found.chunks = [bytes(imagecodecs.zstd_encode(array[:4].tobytes())) + bytes(imagecodecs.zstd_encode(array[4:].tobytes()))]
+    found.chunks = [
+        bytes(imagecodecs.zstd_encode(array[:4].tobytes())) + bytes(imagecodecs.zstd_encode(array[4:].tobytes()))
+    ]
     with pytest.raises(lazytiff.DecodeError):
         lazytiff.load(tiff(found))
 
 
-@pytest.mark.parametrize("layout", [Layout(rows_per_strip=5), Layout("lzw", 2, tile=(16, 16)), Layout("deflate", tile=(16, 16), planar=2)])
+@pytest.mark.parametrize(
+    "layout", [Layout(rows_per_strip=5), Layout("lzw", 2, tile=(16, 16)), Layout("deflate", tile=(16, 16), planar=2)]
+)
 @pytest.mark.parametrize(("nodata", "value"), [(None, 0), ("7", 7), ("-3", -3), (" 1e2 ", 100), ("nan", 0)])
 def test_sparse(layout, nodata, value):
     """Chunks that the file leaves out are GDAL_NODATA where the tag has a number of the type, otherwise 0."""
@@ -209,9 +217,22 @@ def test_sparse(layout, nodata, value):
         assert_same(img[3:33, ::3, 1], expected[3:33, ::3, 1])
 
 
-@pytest.mark.parametrize(("dtype", "nodata", "value"), [("u1", "300", 0), ("u1", "-1", 0), ("u1", "255", 255), ("u2", "0.5", 0), ("f4", "nan", np.nan),
-    ("f4", "-3.4028234663852886e+38", np.float32(-3.4028234663852886e38)), ("f8", "1e-300", 1e-300), ("i8", "-9223372036854775808", -(2**63)),
-    ("u8", "18446744073709551615", 2**64 - 1), ("?", "1", True), ("c8", "0", 0)])  # fmt: skip
+NODATA = [
+    ("?", "1", True),
+    ("u1", "255", 255),
+    ("u1", "256", 0),
+    ("u1", "-1", 0),
+    ("u2", "0.5", 0),
+    ("i8", "-9223372036854775808", -(2**63)),
+    ("u8", "18446744073709551615", 2**64 - 1),
+    ("f4", "nan", np.nan),
+    ("f4", "-3.4028234663852886e+38", np.finfo(np.float32).min),
+    ("f8", "1e-300", 1e-300),
+    ("c8", "0", 0),
+]
+
+
+@pytest.mark.parametrize(("dtype", "nodata", "value"), NODATA)
 def test_sparse_of_each_type(dtype, nodata, value):
     """A page without any chunk is GDAL_NODATA as a number of the page's type, and 0 where that cannot be."""
     found = page(np.zeros((4, 4), dtype), tags={42113: nodata})

@@ -1,4 +1,4 @@
-"""Codecs of fax machines and of the early nineties, by streams from small encoders of our own where no library writes them."""
+"""Codecs of fax machines and of the early nineties, with small encoders of our own where no library writes them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,19 @@ def chunked(array, compression, encoder, layout=None, **tags):
 
 # ---- CCITT: libtiff's writer, through Pillow; tifffile has a decoder of its own
 
-FAX = {"rle": ("tiff_ccitt", 2, {}), "g3": ("group3", 3, {}), "g3-2d": ("group3", 3, {292: 1}), "g3-2d-aligned": ("group3", 3, {292: 5}), "g4": ("group4", 4, {})}  # fmt: skip
+FAX = {  # Pillow's name, Compression, and tags: 292 is T4Options
+    "rle": ("tiff_ccitt", 2, {}),
+    "g3": ("group3", 3, {}),
+    "g3-2d": ("group3", 3, {292: 1}),
+    "g3-2d-aligned": ("group3", 3, {292: 5}),
+    "g4": ("group4", 4, {}),
+}
+FAX_LAYOUTS = {
+    "tiles": Layout(tile=(16, 32)),
+    "strips": Layout(rows_per_strip=7),
+    "planes of tiles": Layout(planar=2, tile=(32, 16)),
+    "planes, fill order 2": Layout(planar=2, fill_order=2),
+}
 
 
 def drawing(rows, columns, seed=0):
@@ -70,22 +82,27 @@ def test_fax_by_libtiff(name, fill_order, shape):
         assert_same(img[::-3, shape[1] // 2 :], array[::-3, shape[1] // 2 :])
 
 
-@pytest.mark.parametrize("layout", [Layout(tile=(16, 32)), Layout(rows_per_strip=7), Layout(planar=2, tile=(32, 16)), Layout(planar=2, fill_order=2)], ids=str)  # fmt: skip
+def fax_page(array, name, layout):
+    """Make a page of strips or tiles."""
+    _, compression, tags = FAX[name]
+    return chunked(array, compression, fax(name, layout.fill_order), layout, t292=tags.get(292, 0))
+
+
+@pytest.mark.parametrize("layout", FAX_LAYOUTS.values(), ids=FAX_LAYOUTS)
 @pytest.mark.parametrize("name", FAX)
 def test_fax_layouts(name, layout):
     """Tiles that overhang, and two planes apart."""
     array = drawing(45, 70)
     if layout.planar == 2:
         array = np.stack([array, drawing(45, 70, seed=1)], axis=-1)
-    _, compression, tags = FAX[name]
-    found = chunked(array, compression, fax(name, layout.fill_order), layout, t292=tags.get(292, 0))
-    assert_same(lazytiff.load(tiff(found)), array)
+    data = tiff(fax_page(array, name, layout))
+    assert_same(lazytiff.load(data), array)
     if layout.planar == 1:
-        assert_same(tifffile.imread(io.BytesIO(tiff(found))).astype(bool), array)
+        assert_same(tifffile.imread(io.BytesIO(data)).astype(bool), array)
 
 
 def test_fax_in_words_is_refused():
-    """libtiff misreads rows that begin at words, also its own, and mostly without noticing: better no pixels than these."""
+    """Rows that begin at words are misread by libtiff, often without an error: better no pixels than these."""
     file = io.BytesIO()
     Image.fromarray(drawing(45, 37)).save(file, "TIFF", compression="tiff_raw_16")
     with lazytiff.TiffFile(file.getvalue()) as found:
@@ -96,8 +113,11 @@ def test_fax_in_words_is_refused():
 
 # ---- JBIG
 
-# ((row * row + 3 * column) % 7 < 3) of 16 x 21 pixels, by TIFFWriteEncodedStrip of libtiff 4.5.0 with jbigkit 2.1, COMPRESSION_JBIG
-JBIG = bytes.fromhex("00008000000000a800000008000000401000c0381b51c97eff40e824a820ff40bb5285ff40a760c705ff40ee253bff40c605ff40db6a02ff409405ff40")  # fmt: skip
+# (row * row + 3 * column) % 7 < 3 for 16 x 21 pixels, by libtiff 4.5.0: TIFFWriteEncodedStrip, COMPRESSION_JBIG
+JBIG = bytes.fromhex(
+    "00008000000000a800000008000000401000c0381b51c97eff40e824a820ff40"
+    "bb5285ff40a760c705ff40ee253bff40c605ff40db6a02ff409405ff40"
+)
 
 
 def test_jbig():
@@ -115,7 +135,7 @@ def test_jbig():
 
 
 def old_lzw(data):
-    """Compress as the first LZW writers did: codes begin at a byte's lowest bit, and grow one code later than in TIFF 6.0."""
+    """Compress as the first LZW writers did: from a byte's lowest bit on, codes growing later than in TIFF 6.0."""
     bits, filled, table, emitted = 0, 0, {}, 0
 
     def emit(code):
@@ -187,7 +207,10 @@ def test_pixarlog(tile, samples, dtype):
     array = np.abs(array) % 20 if dtype == "f4" else array
     layout = Layout(tile=tile, rows_per_strip=None if tile else 8)
     found = chunked(array, 32909, lambda chunk: imagecodecs.pixarlog_encode(np.ascontiguousarray(chunk)), layout)
-    parts = [imagecodecs.pixarlog_decode(chunk, shape=cut.shape, dtype=dtype) for chunk, cut in zip(found.chunks, helper.cut(array, layout), strict=True)]  # fmt: skip
+    parts = [
+        imagecodecs.pixarlog_decode(stream, shape=chunk.shape, dtype=dtype)
+        for stream, chunk in zip(found.chunks, helper.cut(array, layout), strict=True)
+    ]
     expected = helper.assemble(parts, array.shape, layout)
     assert_only_when_asked(tiff(found), "pixarlog", expected)
     assert np.allclose(expected, array, rtol=0.01, atol={"u1": 0, "u2": 30, "f4": 0.01}[dtype])
@@ -195,7 +218,7 @@ def test_pixarlog(tile, samples, dtype):
 
 @pytest.mark.parametrize("samples", [1, 2])
 def test_pixarlog_that_libtiff_cannot_read(samples):
-    """libtiff before 4.7 adds up the wrong differences where pixels have 1 or 2 samples: better no pixels than these."""
+    """Of 1 or 2 samples a pixel, libtiff 4.5 adds up the wrong differences: better no pixels than these."""
     helper.needs("pixarlog")
     array = pixels((12, 10, samples), "u1")
     data = tiff(chunked(array, 32909, lambda chunk: imagecodecs.pixarlog_encode(np.ascontiguousarray(chunk))))
@@ -207,8 +230,8 @@ def test_pixarlog_that_libtiff_cannot_read(samples):
 def test_thunderscan(end):
     """Pixels of 4 bits: whole, repeated, and as two or three differences in a byte."""
     raw, run, two, three = 0xC0, 0x00, 0x80, 0x40
-    # 7, five times more, then (+1 +2), (-1 0), and three in a byte: (+1 0 -1); the second row mirrors the first. libtiff 4.5 by
-    # itself leaves a run at the end of a row out.
+    # 7, five times more, then (+1 +2), (-1 0), and three in a byte: (+1 0 -1); the second row mirrors the first.
+    # libtiff 4.5 by itself leaves a run at the end of a row out.
     row = [raw | 7, run | 5, two | 1 << 3 | 2, two | 7 << 3 | 0, three | 1 << 4 | 0 << 2 | 3]
     expected = [7] * 6 + [8, 10, 9, 9, 10, 10, 9]
     expected += {0: [], 2: [9] * 2, 3: [9] * 3, 0xC4: [4]}[sum(end)]
@@ -271,7 +294,7 @@ def test_sgilog_colour():
 
 
 def test_sgilog_of_24_bits():
-    """A step of luminance is four of those of 16 bits, and a colour outside of the gamut is gray: u' = 4 / 19, v' = 9 / 19."""
+    """A step of luminance is four of 16 bits, and a colour outside of the gamut gray: u' = 4 / 19, v' = 9 / 19."""
     helper.needs("sgilog")
     luminance = np.arange(64, 64 + 20 * 33).reshape(20, 33)
     found = page(np.zeros((20, 33, 3), "i2"), tags={259: 34677, 262: 32845})

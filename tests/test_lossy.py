@@ -58,6 +58,12 @@ def jpeg_segments(stream):
     return segments, stream[at:]
 
 
+def jpeg_page(array, layout):
+    """Make a page of RGB streams."""
+    options = {"colorspace": "rgb", "outcolorspace": "rgb", "subsampling": "444"}
+    return chunked(array, layout, lambda chunk: imagecodecs.jpeg8_encode(chunk, 90, **options), {259: JPEG})
+
+
 def without_tables(stream):
     """Return the stream without its quantisation and Huffman tables, and these as the value of JPEGTables."""
     segments, scan = jpeg_segments(stream)
@@ -87,32 +93,37 @@ def test_jpeg_by_tifffile(byteorder, subsampling, tile):
         rowsperstrip=None if tile else 16,
     )
     found, expected = lazytiff.load(file.getvalue()), by_tifffile(file)
+    assert lazytiff.open(file.getvalue()).tags[262] == {"rgb": 2, "gray": 1}.get(subsampling, 6)
     assert off_by(found, expected) <= 1  # two versions of libjpeg
     assert np.abs(found - array.reshape(found.shape).astype(float)).mean() < 4  # and it is the picture
 
 
-@pytest.mark.parametrize("kind", ["gray", "rgb", "ycbcr", "planes"])
+@pytest.mark.parametrize("kind", ["gray", "rgb", "ycbcr", "planes", "cmyk"])
 @pytest.mark.parametrize("layout", [Layout(tile=(32, 48)), Layout(rows_per_strip=16)], ids=["tiles", "strips"])
 def test_jpeg_tables(layout, kind):
-    """Abbreviated streams take their tables from JPEGTables, whole ones bring their own: in any mixture and any order."""
+    """Streams without tables take those of JPEGTables, others bring their own: in any mixture and any order."""
     helper.needs("jpeg")
-    samples = 1 if kind == "gray" else 3
+    samples = {"gray": 1, "cmyk": 4}.get(kind, 3)
     array = photo(96, 96, samples)
     layout = Layout(tile=layout.tile, rows_per_strip=layout.rows_per_strip, planar=2 if kind == "planes" else 1)
-    space = {"gray": "gray", "planes": "gray", "rgb": "rgb", "ycbcr": "ycbcr"}[kind]
+    space = "gray" if kind == "planes" else kind
     qualities = itertools.cycle([90, 20])  # the second one is much coarser
 
     def encode(chunk):
-        pixels = chunk if chunk.shape[-1] == 3 else chunk[..., 0]
-        from_space = "rgb" if samples == 3 and space != "gray" else "gray"
-        return imagecodecs.jpeg8_encode(pixels, next(qualities), colorspace=from_space, outcolorspace=space, subsampling="444")
+        pixels = chunk if chunk.shape[-1] > 1 else chunk[..., 0]
+        from_space = "rgb" if space == "ycbcr" else space
+        return imagecodecs.jpeg8_encode(
+            pixels, next(qualities), colorspace=from_space, outcolorspace=space, subsampling="444"
+        )
 
-    page = chunked(array, layout, encode, {259: JPEG, 262: {"gray": 1, "ycbcr": 6}.get(kind, 2), 530: (1, 1)})
+    page = chunked(
+        array, layout, encode, {259: JPEG, 262: {"gray": 1, "ycbcr": 6, "cmyk": 5}.get(kind, 2), 530: (1, 1)}
+    )
     whole = tiff(page)
     page.chunks[::2], tables = zip(*map(without_tables, page.chunks[::2]), strict=True)
     abbreviated = tiff(Page(page.tags | {347: tables[0]}, page.chunks))
     expected = lazytiff.load(whole)
-    assert off_by(expected, array if samples == 3 else array[..., 0]) < 70
+    assert off_by(expected, array if samples > 1 else array[..., 0]) < 70
     assert_same(lazytiff.load(abbreviated), expected)
     with lazytiff.open(abbreviated, workers=1, cache_bytes=0) as img:
         for row, column in [(95, 95), (0, 0), (40, 95), (0, 50), (70, 2), (40, 0), (95, 0)]:
@@ -120,7 +131,7 @@ def test_jpeg_tables(layout, kind):
 
 
 def test_jpeg_by_libtiff():
-    """libtiff's own writer, through Pillow: JPEGTables, and a last strip that is shorter."""
+    """Written by libtiff, through Pillow: JPEGTables, and a last strip that is shorter."""
     helper.needs("jpeg")
     array = photo(61, 85)
     for mode in ("L", "RGB", "YCbCr"):
@@ -138,7 +149,9 @@ def test_jpeg_last_strip_at_full_height():
     """The rows of the page are the first ones of a last strip that has more."""
     helper.needs("jpeg")
     array = photo(48, 40, 1)
-    whole = chunked(array, Layout(rows_per_strip=16), lambda chunk: imagecodecs.jpeg8_encode(chunk[..., 0], 90), {259: JPEG})
+    whole = chunked(
+        array, Layout(rows_per_strip=16), lambda chunk: imagecodecs.jpeg8_encode(chunk[..., 0], 90), {259: JPEG}
+    )
     expected = lazytiff.load(tiff(whole))
     whole.tags[257] = 41
     assert_same(lazytiff.load(tiff(whole)), expected[:41])
@@ -183,10 +196,14 @@ def test_lerc(dtype, byteorder, packed):
     level = {"level": 5} if packed else None
 
     def encode(chunk):
-        return imagecodecs.lerc_encode(chunk[..., 0] if chunk.shape[-1] == 1 else chunk, 0, compression=packed, compressionargs=level)
+        return imagecodecs.lerc_encode(
+            chunk[..., 0] if chunk.shape[-1] == 1 else chunk, 0, compression=packed, compressionargs=level
+        )
 
     arrays, pages = [], []
-    for layout, samples in itertools.product([Layout(tile=(16, 32)), Layout(rows_per_strip=8), Layout(planar=2)], [1, 3]):
+    for layout, samples in itertools.product(
+        [Layout(tile=(16, 32)), Layout(rows_per_strip=8), Layout(planar=2)], [1, 3]
+    ):
         array = helper.pixels((45, 37, samples) if samples > 1 else (45, 37), dtype, len(arrays))
         found = chunked(array, layout, encode, {259: LERC, 50674: (4, {None: 0, "deflate": 1, "zstd": 2}[packed])})
         arrays.append(array)

@@ -34,8 +34,13 @@ def packed_pixels(shape, bits, kind):
 @pytest.mark.parametrize("kind", ["u", "i"])
 @pytest.mark.parametrize("bits", range(1, 32))
 def test_packed(bits, kind, byteorder):
-    """Samples are packed from the highest bit on, whatever the byte order; rows begin at a byte; signed ones keep their sign."""
-    layouts = [Layout(rows_per_strip=4), Layout("lzw", tile=(16, 16)), Layout("deflate", tile=(5, 7)), Layout("packbits", planar=2)]
+    """Samples are packed from the highest bit on in either byte order; rows begin at bytes; signs are kept."""
+    layouts = [
+        Layout(rows_per_strip=4),
+        Layout("lzw", tile=(16, 16)),
+        Layout("deflate", tile=(5, 7)),
+        Layout("packbits", planar=2),
+    ]
     arrays, pages = [], []
     for layout, samples, width in itertools.product(layouts, [1, 3], [1, 13, 33]):
         arrays.append(packed_pixels((11, width, samples), bits, kind))
@@ -50,7 +55,7 @@ def test_packed(bits, kind, byteorder):
 
 @pytest.mark.parametrize("bits", [1, 2, 4, 6, 10, 12, 14, 24])
 def test_packed_as_tifffile(bits):
-    """tifffile reads the same from gray and RGB strips."""
+    """Gray and RGB strips are what tifffile reads."""
     arrays = [packed_pixels((9, 13), bits, "u"), packed_pixels((9, 13, 3), bits, "u")]
     data = tiff(*(page(array, rows_per_strip=4, bits=bits) for array in arrays))
     with tifffile.TiffFile(io.BytesIO(data)) as oracle, lazytiff.TiffFile(data) as found:
@@ -75,14 +80,17 @@ def float24(stored):
     sign, exponent, fraction = np.where(stored >> 23, -1.0, 1.0), (stored >> 16) & 0x7F, stored & 0xFFFF
     normal = np.ldexp(1 + fraction / 65536, exponent - 63)
     special = np.where(fraction == 0, np.inf, np.nan)
-    return (sign * np.where(exponent == 0, np.ldexp(fraction / 65536, -62), np.where(exponent == 127, special, normal))).astype(np.float32)
+    return (
+        sign * np.where(exponent == 0, np.ldexp(fraction / 65536, -62), np.where(exponent == 127, special, normal))
+    ).astype(np.float32)
 
 
 @pytest.mark.parametrize("byteorder", ["<", ">"], ids=["little", "big-endian"])
 def test_float24_of_any_bits(byteorder):
     """Zeros, subnormal numbers, infinities and no numbers become the same of 32 bits, in either byte order."""
     stored = np.random.default_rng(0).integers(0, 1 << 24, 4096)
-    stored[:16] = [0, 1, 0xFFFF, 0x10000, 0x7EFFFF, 0x7F0000, 0x3F0000, 0x3FFFFF, *(0x800000 + np.array([0, 1, 0xFFFF, 0x10000, 0x7EFFFF, 0x7F0000, 0x3F0000, 5]))]  # fmt: skip
+    stored[:8] = 0, 1, 0xFFFF, 0x10000, 0x7EFFFF, 0x7F0000, 0x7F0001, 0x3F0000
+    stored[8:16] = stored[:8] | 0x800000
     data = b"".join(int(number).to_bytes(3, "little" if byteorder == "<" else "big") for number in stored)
     raw = page(np.zeros((64, 64), np.float32), bits=24, byteorder=byteorder)
     raw.chunks = [data]
@@ -97,21 +105,32 @@ def test_float24_of_any_bits(byteorder):
 @pytest.mark.parametrize("predictor", [1, 3])
 @pytest.mark.parametrize("tile", [None, (16, 16)])
 def test_float24_layouts(tile, predictor, planar, byteorder):
-    """Strips and tiles, planes together and apart, with the floating point predictor: the numbers that 24 bits can hold."""
+    """Strips and tiles, planes together and apart, with and without the floating point predictor."""
     array = (pixels((21, 19, 3), "i2") / np.float32(8)).astype(np.float32)
     layout = Layout("lzw", predictor, tile, None if tile else 4, planar, bits=24)
     data = tiff(page(array, layout, byteorder=byteorder), byteorder=byteorder)
     assert_same(lazytiff.load(data), array)
     if predictor == 1:
         expected = tifffile.imread(io.BytesIO(data))
-        assert_same(lazytiff.load(data), np.ascontiguousarray(np.moveaxis(expected, 0, -1)) if planar == 2 else expected)
+        assert_same(
+            lazytiff.load(data), np.ascontiguousarray(np.moveaxis(expected, 0, -1)) if planar == 2 else expected
+        )
 
 
 # ---- YCbCr
 
 SUBSAMPLINGS = list(itertools.product([1, 2, 4], [1, 2, 4]))
-LIBTIFF_MAKES_RGB = [(4, 4), (4, 2), (4, 1), (2, 2), (2, 1), (1, 2), (1, 1)]  # its TIFFReadRGBA*, and so Pillow, know no others
+LIBTIFF_MAKES_RGB = [
+    (4, 4),
+    (4, 2),
+    (4, 1),
+    (2, 2),
+    (2, 1),
+    (1, 2),
+    (1, 1),
+]  # its TIFFReadRGBA*, and so Pillow, know no others
 CCIR_601 = (0.299, 0.587, 0.114)
+FULL_RANGE = (0, 255, 128, 255, 128, 255)
 
 
 def clumps(luma, chroma, across, down):
@@ -132,14 +151,25 @@ def ycbcr_page(luma, chroma, across, down, *, tile=None, rows_per_strip=None, co
         colours = chroma[row // down : -(-(row + height) // down), column // across : -(-(column + width) // across)]
         if tile:
             part = np.pad(part, [(0, height - part.shape[0]), (0, width - part.shape[1])], mode="wrap")
-            colours = np.pad(colours, [(0, height // down - colours.shape[0]), (0, width // across - colours.shape[1]), (0, 0)])
+            colours = np.pad(
+                colours, [(0, height // down - colours.shape[0]), (0, width // across - colours.shape[1]), (0, 0)]
+            )
         chunks.append(helper.compress(clumps(part, colours, across, down), codec))
-    own = {256: columns, 257: rows, 258: (8, 8, 8), 259: helper.COMPRESSIONS[codec], 262: 6, 277: 3, 284: 1, 530: (across, down)}
+    own = {
+        256: columns,
+        257: rows,
+        258: (8, 8, 8),
+        259: helper.COMPRESSIONS[codec],
+        262: 6,
+        277: 3,
+        284: 1,
+        530: (across, down),
+    }
     own |= {323: tile[0], 322: tile[1]} if tile else {278: height}
     return Page(own | (tags or {}), chunks)
 
 
-def to_rgb(luma, chroma, across, down, coefficients=CCIR_601, reference=(0, 255, 128, 255, 128, 255)):
+def to_rgb(luma, chroma, across, down, *, coefficients=CCIR_601, reference=FULL_RANGE):
     """Convert as TIFF 6.0, sections 20 and 21, says, without rounding on the way."""
     red, green, blue = coefficients
     wide = np.repeat(np.repeat(chroma, down, axis=0), across, axis=1)[: luma.shape[0], : luma.shape[1]].astype(float)
@@ -156,7 +186,9 @@ def ycbcr_pixels(rows, columns, across, down):
 
 
 @pytest.mark.parametrize(("across", "down"), SUBSAMPLINGS)
-@pytest.mark.parametrize("chunks", [{"rows_per_strip": 8}, {"tile": (16, 16)}, {}], ids=["strips", "tiles", "one strip"])
+@pytest.mark.parametrize(
+    "chunks", [{"rows_per_strip": 8}, {"tile": (16, 16)}, {}], ids=["strips", "tiles", "one strip"]
+)
 @pytest.mark.parametrize("codec", ["none", "lzw", "deflate", "packbits"])
 def test_ycbcr(codec, chunks, across, down):
     """Pages whose sizes the subsampling does not divide arrive as RGB, as near as integers come to the formula."""
@@ -170,7 +202,11 @@ def test_ycbcr(codec, chunks, across, down):
 
 
 @pytest.mark.parametrize(("across", "down"), LIBTIFF_MAKES_RGB)
-@pytest.mark.parametrize("tags", [{}, {529: (0.2126, 0.7152, 0.0722)}, {532: (16.0, 235.0, 128.0, 240.0, 128.0, 240.0)}], ids=["601", "709", "video"])
+@pytest.mark.parametrize(
+    "tags",
+    [{}, {529: (0.2126, 0.7152, 0.0722)}, {532: (16.0, 235.0, 128.0, 240.0, 128.0, 240.0)}],
+    ids=["601", "709", "video"],
+)
 def test_ycbcr_as_libtiff(tags, across, down):
     """Other coefficients and reference levels count; every pixel is the one that libtiff's own conversion gives."""
     luma, chroma = ycbcr_pixels(32, 48, across, down)
@@ -178,7 +214,8 @@ def test_ycbcr_as_libtiff(tags, across, down):
     found = lazytiff.load(data)
     with Image.open(io.BytesIO(data)) as theirs:
         assert_same(found, np.array(theirs.convert("RGB")))
-    expected = to_rgb(luma, chroma, across, down, tags.get(529, CCIR_601), tags.get(532, (0, 255, 128, 255, 128, 255)))
+    levels = {"coefficients": tags.get(529, CCIR_601), "reference": tags.get(532, FULL_RANGE)}
+    expected = to_rgb(luma, chroma, across, down, **levels)
     assert np.abs(found - expected).max() < 3.5  # libtiff cuts fractions off after each step
 
 

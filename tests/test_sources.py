@@ -32,6 +32,7 @@ class Ranges:
         self.calls = []
 
     def read_ranges(self, ranges):
+        """Answer, and remember the question."""
         self.calls.append(list(ranges))
         return [self.answer(self.data[offset : offset + length]) for offset, length in ranges]
 
@@ -43,9 +44,11 @@ class Trickle:
         self.file = io.BytesIO(data)
 
     def seek(self, offset, whence=0):
+        """Go there."""
         return self.file.seek(offset, whence)
 
     def readinto(self, buffer):
+        """Give a little."""
         return self.file.readinto(buffer[:7])
 
 
@@ -61,6 +64,8 @@ def path(tmp_path):
 
 
 class PathLike:
+    """A path that is neither str nor pathlib's."""
+
     def __init__(self, path):
         self.path = path
 
@@ -132,8 +137,7 @@ def test_threads_share_a_file_object():
         def read(seed):
             rng = np.random.default_rng(seed)
             for page in rng.integers(0, len(PIXELS), 30):
-                if not np.array_equal(img[page], PIXELS[page]):
-                    wrong.append(page)
+                wrong.extend([page] * (not np.array_equal(img[page], PIXELS[page])))
 
         threads = [threading.Thread(target=read, args=(seed,)) for seed in range(4)]
         for thread in threads:
@@ -144,7 +148,7 @@ def test_threads_share_a_file_object():
 
 
 def test_ranges_are_asked_for_together():
-    """Chunks are fetched many in a call, and only those that are wanted; ranges lie within the size and are not empty."""
+    """Chunks are fetched many in a call, and only those that are wanted; ranges are never empty, nor out of range."""
     pixels = helper.pixels((640, 64), "u1", 4)
     source = Ranges(helper.tiff(helper.page(pixels, codec="deflate", rows_per_strip=5)))
     with lazytiff.open(source, workers=1) as img:
@@ -161,7 +165,7 @@ def test_ranges_are_asked_for_together():
 
 
 def test_bytes_are_a_path_unless_they_are_a_tiff(tmp_path, monkeypatch):
-    """bytes that begin like a TIFF file hold one; all others are a path."""
+    """A bytes object that begins like a TIFF file holds one; all others are a path."""
     monkeypatch.chdir(tmp_path)
     Path("II").write_bytes(DATA)
     with lazytiff.open(b"II") as img:
@@ -177,7 +181,7 @@ def test_bytes_are_a_path_unless_they_are_a_tiff(tmp_path, monkeypatch):
 @pytest.mark.parametrize("file", [None, 3, 2.5, [DATA], object(), io.StringIO("II")])
 def test_objects_that_are_none(file):
     """Anything else is a TypeError that says what is needed."""
-    with pytest.raises(TypeError, match="a path, .*read_ranges"):
+    with pytest.raises(TypeError, match=r"a path, .*read_ranges"):
         lazytiff.open(file)
 
 
@@ -355,12 +359,15 @@ class Failing(Ranges):
     bad = None
 
     def read_ranges(self, ranges):
+        """Fail, or answer."""
         if self.bad is not None:
             raise self.bad
         return super().read_ranges(ranges)
 
 
-@pytest.mark.parametrize("error", [BoomError("boom"), OSError(errno.EIO, "gone"), KeyboardInterrupt(), SystemExit(3), MemoryError()])
+@pytest.mark.parametrize(
+    "error", [BoomError("boom"), OSError(errno.EIO, "gone"), KeyboardInterrupt(), SystemExit(3), MemoryError()]
+)
 def test_errors_come_out_unchanged(error):
     """What `read_ranges` raises comes out as the same object, when opening and when reading; then reading goes on."""
     source = Failing(DATA)

@@ -8,8 +8,25 @@ import struct
 import numpy as np
 import pytest
 import tiff_bytes
-from tiff_bytes import ASCII, BYTE, DOUBLE, FLOAT, IFD, IFD8, LONG, LONG8, RATIONAL, SBYTE, SHORT, SLONG, SLONG8, SRATIONAL
-from tiff_bytes import SSHORT, UNDEFINED, Builder
+from tiff_bytes import (
+    ASCII,
+    BYTE,
+    DOUBLE,
+    FLOAT,
+    IFD,
+    IFD8,
+    LONG,
+    LONG8,
+    RATIONAL,
+    SBYTE,
+    SHORT,
+    SLONG,
+    SLONG8,
+    SRATIONAL,
+    SSHORT,
+    UNDEFINED,
+    Builder,
+)
 
 import lazytiff
 
@@ -179,7 +196,17 @@ def test_tags_of_each_page():
 
 
 @pytest.mark.parametrize(
-    ("compression", "name"), [(1, "none"), (5, "lzw"), (8, "deflate"), (32946, "deflate"), (7, "jpeg"), (50000, "zstd"), (6, "old-jpeg"), (12345, "12345")]
+    ("compression", "name"),
+    [
+        (1, "none"),
+        (5, "lzw"),
+        (8, "deflate"),
+        (32946, "deflate"),
+        (7, "jpeg"),
+        (50000, "zstd"),
+        (6, "old-jpeg"),
+        (12345, "12345"),
+    ],
 )
 def test_compression(compression, name):
     """A page says its compression scheme by name, and by number where it has none; its pixels need not be readable."""
@@ -189,9 +216,11 @@ def test_compression(compression, name):
         assert tif.pages[0].compression == name
 
 
-@pytest.mark.parametrize(("kind", "values"), [(ASCII, b"lzw\0"), (SHORT, (5, 5)), (RATIONAL, (5, 0)), (LONG, (1 << 20,)), (SHORT, ())])
+@pytest.mark.parametrize(
+    ("kind", "values"), [(ASCII, b"lzw\0"), (SHORT, (5, 5)), (RATIONAL, (5, 0)), (LONG, (1 << 20,)), (SHORT, ())]
+)
 def test_compression_of_a_strange_type(kind, values):
-    """Whatever the tag holds, the page tells its tags and its compression as text; reading it does not invent pixels."""
+    """Whatever the tag holds, the page tells its tags and its compression as text; pixels are not invented."""
     file = Builder()
     file.page(file.gray(PIXELS, replace=[file.entry(259, kind, values)]))
     with lazytiff.TiffFile(bytes(file.bytes)) as tif:
@@ -242,7 +271,7 @@ def test_value_that_cannot_be_read(kind, count, offset, big):
 
 
 def test_value_whose_length_overflows():
-    """count times size beyond 64 bits is a value outside of the file."""
+    """A count times a size beyond 64 bits is a value outside of the file."""
     file = Builder("<", big=True)
     file.page(file.gray(PIXELS, struct.pack("<HHQQ", PRIVATE, DOUBLE, 2**61 + 1, 16)))
     with open_warned(bytes(file.bytes), "outside of the file") as img:

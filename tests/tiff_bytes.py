@@ -11,7 +11,17 @@ import numpy as np
 
 BYTE, ASCII, SHORT, LONG, RATIONAL, SBYTE, UNDEFINED, SSHORT, SLONG = range(1, 10)
 SRATIONAL, FLOAT, DOUBLE, IFD, LONG8, SLONG8, IFD8 = 10, 11, 12, 13, 16, 17, 18
-CODES = {BYTE: "B", ASCII: "s", SHORT: "H", LONG: "I", RATIONAL: "I", SBYTE: "b", UNDEFINED: "s", SSHORT: "h", SLONG: "i"}
+CODES = {
+    BYTE: "B",
+    ASCII: "s",
+    SHORT: "H",
+    LONG: "I",
+    RATIONAL: "I",
+    SBYTE: "b",
+    UNDEFINED: "s",
+    SSHORT: "h",
+    SLONG: "i",
+}
 CODES |= {SRATIONAL: "i", FLOAT: "f", DOUBLE: "d", IFD: "I", LONG8: "Q", SLONG8: "q", IFD8: "Q"}
 
 
@@ -67,7 +77,7 @@ class Builder:
         return at
 
     def gray(self, pixels, *more, replace=()):
-        """Make the entries of an uncompressed page of one strip, sorted; more are added, replace takes the place of some."""
+        """Make the entries of an uncompressed page of one strip, sorted, and more; replace takes the place of some."""
         pixels = np.ascontiguousarray(pixels, pixels.dtype.newbyteorder(self.order))
         rows, columns = pixels.shape
         own = {
