@@ -22,15 +22,15 @@ SHORT, LONG = 3, 4
 BLOCK = 1 << 14  # pages that are written at a time
 
 
-def many_pages(path: Path, count: int, side: int) -> None:
-    """Write a classic TIFF of count uncompressed pages of side x side bytes, each right behind its IFD."""
+def many_pages(path: Path, count: int, side: int, gap: int = 0) -> None:
+    """Write a classic TIFF of count uncompressed pages of side x side bytes, each right behind its IFD; then a gap."""
     page = np.dtype({"names": ["ifd", "pixels"], "formats": [IFD, ("u1", (side, side))], "offsets": [0, 116]})
-    header = 8
+    header, stride = 8, page.itemsize + gap
     with path.open("wb") as file:
         file.write(b"II*\0" + header.to_bytes(4, "little"))
         for first in range(0, count, BLOCK):
             numbers = np.arange(first, min(first + BLOCK, count))
-            offsets = header + numbers * page.itemsize
+            offsets = header + numbers * stride
             pages = np.zeros(len(numbers), page)
             pages["ifd"]["count"] = 9
             for at, (tag, kind, value) in enumerate(
@@ -48,9 +48,11 @@ def many_pages(path: Path, count: int, side: int) -> None:
             ):
                 fields = pages["ifd"]["tags"][:, at]
                 fields["tag"], fields["type"], fields["count"], fields["value"] = tag, kind, 1, value
-            pages["ifd"]["next"] = np.where(numbers + 1 < count, offsets + page.itemsize, 0)
+            pages["ifd"]["next"] = np.where(numbers + 1 < count, offsets + stride, 0)
             pages["pixels"] = (numbers[:, None, None] * 7 + np.arange(side * side).reshape(side, side)) % 251
-            file.write(pages.tobytes())
+            for offset, record in zip(offsets.tolist(), pages, strict=True):
+                file.seek(offset)  # the system stores no gaps
+                file.write(record.tobytes())
 
 
 def microscope(path: Path, compression: str | None, *, predictor: bool) -> None:

@@ -95,7 +95,7 @@ static int on_error(TIFF *tiff, void *context, const char *module, const char *f
 static int is_odd_line(const struct handle *handle, const char *text)
 {
     const int is_odd = strstr(text, "Line length") != NULL || strstr(text, "Premature EOL") != NULL;
-    return is_odd && handle->has_eols && strstr(text, "(got 0,") == NULL;
+    return is_odd && handle->has_eols && !handle->tried_without_eol && strstr(text, "(got 0,") == NULL;
 }
 
 /* Warnings after which the pixels are still those that the bytes stand for. Anything else that libtiff warns of is damage. */
@@ -357,6 +357,8 @@ static enum lzt_status check_frame(const struct lzt_jpeg_frame *frame, const str
         return lzt_fail(error, LZT_DECODE, "its JPEG stream has %u components, the page %u samples", frame->components, codec->samples);
     if (frame->bits != codec->bits)
         return lzt_fail(error, LZT_DECODE, "its JPEG stream has %u bits a sample, the page %u", frame->bits, codec->bits);
+    if (frame->bits == 12 && codec->columns % 2 != 0 && codec->samples % 2 != 0) /* tif_jpeg.c, JPEGDecode: packed by twos; 4.7.2 too */
+        return lzt_fail(error, LZT_UNSUPPORTED, "libtiff leaves out the last sample of JPEG rows of 12 bits and odd length");
     return LZT_OK;
 }
 

@@ -9,14 +9,6 @@
  * below GAP is read over rather than skipped: one more system call costs as much as copying some thousand bytes. */
 enum { BAND = 1 << 20, PIECE = 8 << 20, GAP = 4096 };
 
-void lzt_items_swap(const struct lzt_layout *layout, uint8_t *items, uint64_t bytes)
-{
-    /* a complex number is two floats */
-    const unsigned size = layout->kind == LZT_COMPLEX ? layout->item_size / 2u : layout->bits == 24 ? 3u : layout->item_size;
-    if (layout->swapped)
-        lzt_swap(items, (size_t)(bytes / size), size);
-}
-
 enum lzt_status lzt_direct_flush(struct lzt_reader *reader, struct lzt_error *error)
 {
     const size_t count = reader->pending_count;

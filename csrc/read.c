@@ -24,63 +24,6 @@ struct lzt_batch {
     struct lzt_error error; /* of job number failed */
 };
 
-/* ---- Readers -------------------------------------------------------------------------------------------------------------- */
-
-uint8_t *lzt_room_take(struct lzt_room *room, uint64_t size, struct lzt_error *error)
-{
-    if (size > room->size || room->bytes == NULL) {
-        free(room->bytes);
-        room->size = 0;
-        room->bytes = size < SIZE_MAX ? malloc((size_t)size + (size == 0)) : NULL;
-        if (room->bytes == NULL)
-            lzt_fail_memory(error, size);
-        else
-            room->size = size;
-    }
-    return room->bytes;
-}
-
-/* Rooms of a usual chunk are kept for the next one, larger ones are given back after each run: many readers may lie idle. */
-static void room_trim(struct lzt_room *room, uint64_t most)
-{
-    if (room->size <= most)
-        return;
-    free(room->bytes);
-    *room = (struct lzt_room){NULL, 0};
-}
-
-static void trim(struct lzt_reader *reader, uint64_t most)
-{
-    room_trim(&reader->input, most);
-    room_trim(&reader->stored, most);
-    room_trim(&reader->items, most);
-    room_trim(&reader->scratch, most);
-}
-
-enum lzt_status lzt_reader_open(const struct lzt_table *table, struct lzt_reader **reader, struct lzt_error *error)
-{
-    *reader = calloc(1, sizeof **reader);
-    if (*reader == NULL)
-        return lzt_fail_memory(error, sizeof **reader);
-    (*reader)->table = table;
-    enum lzt_status status = lzt_decoder_open(&(*reader)->decoder, error);
-    if (status != LZT_OK) {
-        lzt_reader_close(*reader);
-        *reader = NULL;
-    }
-    return status;
-}
-
-void lzt_reader_close(struct lzt_reader *reader)
-{
-    if (reader == NULL)
-        return;
-    trim(reader, 0);
-    lzt_page_close(&reader->page);
-    lzt_decoder_close(reader->decoder);
-    free(reader);
-}
-
 /* ---- One reader's share --------------------------------------------------------------------------------------------------- */
 
 struct share {
@@ -325,7 +268,7 @@ enum lzt_status lzt_batch_run(struct lzt_batch *batch, struct lzt_reader *reader
         late = milliseconds != 0 && lzt_milliseconds() - begin >= milliseconds;
     }
     reader->cancel = NULL;
-    trim(reader, KEPT_ROOM);
+    lzt_reader_trim(reader, KEPT_ROOM);
     const enum lzt_status status = result(batch, error);
     return status == LZT_OK && left ? LZT_AGAIN : status;
 }

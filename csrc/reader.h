@@ -53,6 +53,9 @@ enum lzt_status lzt_coded_read(struct lzt_reader *reader, const struct lzt_task 
 /* A chunk that the file leaves out. */
 enum lzt_status lzt_coded_read_sparse(struct lzt_reader *reader, const struct lzt_task *task, struct lzt_error *error);
 
+/* Give back rooms that are larger than most. Those of a usual chunk are kept for the next one, but many readers may lie idle. */
+void lzt_reader_trim(struct lzt_reader *reader, uint64_t most);
+
 /* Exchange the byte order of items of the layout, when they are stored in the other one. */
 void lzt_items_swap(const struct lzt_layout *layout, uint8_t *items, uint64_t bytes);
 

@@ -32,6 +32,7 @@ struct walk {
     uint32_t *index;
     size_t index_room;
     unsigned warned;
+    uint64_t bytes_read; /* of all IFDs so far */
 };
 
 static void warn(struct lzt_table *table, const char *text)
@@ -246,6 +247,9 @@ static enum lzt_status add_page(struct walk *walk, uint64_t offset, uint64_t *ne
     if (status != LZT_OK)
         return status;
     *next = directory.next;
+    walk->bytes_read += (uint64_t)directory.count * lzt_entry_size(table->format);
+    if (walk->bytes_read / 4 > table->size + (4 << 20))
+        return lzt_fail(walk->error, LZT_LIMIT, "its IFDs overlap each other");
     if (offset % 2 != 0)
         warn_once(walk, ODD_OFFSET, "its IFD lies at an odd offset");
     status = is_alike(walk, &directory) ? remember(walk, &directory) : study(walk, &directory);

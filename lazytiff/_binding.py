@@ -163,7 +163,12 @@ def _take(raised: list[BaseException]) -> BaseException:
     return raised.pop() if raised else OSError("the source could not be read")
 
 
-@ffi.def_extern(error=1)  # type: ignore[untyped-decorator]
+def _keep_error(_kind: type[BaseException], error: BaseException, _trace: object) -> None:
+    """Keep what was raised outside of `_Callback.read`'s care, such as Ctrl-C on the way; cffi would only print it."""
+    _thread.raised.append(error)
+
+
+@ffi.def_extern(error=1, onerror=_keep_error)  # type: ignore[untyped-decorator]
 def lzt_python_read_ranges(context: Any, ranges: Any, count: int) -> int:
     """Hand a call of csrc/source.c on to the object that it is for."""
     return int(ffi.from_handle(context).read(ranges, count))

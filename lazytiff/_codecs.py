@@ -44,16 +44,13 @@ def name_of(compression: int) -> str:
 
 def numbers_of(codecs: str | Iterable[str]) -> list[int]:
     """Return the Compression values that "default", "all", a name or several names stand for."""
-    if codecs == "default":
-        names: Iterable[str] = (name for name in NUMBERS if name not in LEGACY)
-    elif codecs == "all":
-        names = NUMBERS
-    else:
-        names = (codecs,) if isinstance(codecs, str) else codecs
+    names = (codecs,) if isinstance(codecs, str) else codecs
     return [number for name in names for number in _numbers(name)]
 
 
-def _numbers(name: str) -> tuple[int, ...]:
+def _numbers(name: str) -> Iterable[int]:
+    if name in ("default", "all"):
+        return [number for each in NUMBERS if name == "all" or each not in LEGACY for number in NUMBERS[each]]
     try:
         return NUMBERS[name]
     except KeyError:

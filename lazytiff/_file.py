@@ -52,11 +52,11 @@ class OpenFile:
         source = Source(file)
         try:
             table = PageTable(source, limits, numbers)
+            if table.warnings:
+                warn(f"{source.name}: {'; '.join(table.warnings)}")
         except BaseException:
             source.close()
             raise
-        if table.warnings:
-            warn(f"{source.name}: {'; '.join(table.warnings)}")
         cache = ChunkCache(cache_bytes)
         source.after_fork(cache.renew)
         return cls(source, cache, workers, table)
@@ -76,7 +76,7 @@ class OpenFile:
         if not all(isinstance(offset, int) and offset >= 0 for offset in offsets):
             raise CorruptTiffError(f"{self.source.name}: page {page}: what its SubIFDs tag holds are no offsets")
         if self._depth >= limits.max_depth:
-            raise too_deep(limits.max_depth)
+            raise too_deep(f"{self.source.name}: page {page}", limits.max_depth)
         table = PageTable(self.source, limits, self.table.codecs, offsets)
         below = OpenFile(self.source, self.cache, self.reader.workers, table, self._depth + 1)
         return PageList(below, range(len(table)))

@@ -238,6 +238,6 @@ class PageList(Sequence[TiffPage]):
         return f"<{len(self)} pages>"
 
 
-def too_deep(depth: int) -> LimitError:
+def too_deep(where: str, depth: int) -> LimitError:
     """Return the error for SubIFDs within too many SubIFDs."""
-    return LimitError(f"SubIFDs within SubIFDs more than {depth} deep (lazytiff.limits.max_depth)")
+    return LimitError(f"{where}: SubIFDs within SubIFDs more than {depth} deep (lazytiff.limits.max_depth)")

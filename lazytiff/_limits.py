@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 
 
-@dataclass
+@dataclass(slots=True)  # so that a name that is no limit is refused
 class Limits:
     """Bounds on what a file may cost. Assign to a member to change it for files opened afterwards.
 

@@ -51,8 +51,8 @@ def open(
     cache_bytes
         The most bytes of decoded chunks to keep.
     codecs
-        Which compression schemes may be decoded: "default", "all", or names of them. "default" leaves out old-style
-        JPEG, NeXT, ThunderScan, PixarLog and SGILog.
+        Which compression schemes may be decoded: "default", "all", a name, or several of these. "default" leaves out
+        old-style JPEG, NeXT, ThunderScan, PixarLog and SGILog.
 
     Returns
     -------
@@ -75,10 +75,10 @@ def open(
     """
     if mode != "r":
         raise ValueError(f"mode must be 'r', not {mode!r}")
-    if mmap:
-        raise NotMappableError(f"{file}: {_NO_MAPPING}; open it without `mmap`")
     opened = OpenFile.open(file, workers, cache_bytes, codecs)
     try:
+        if mmap:
+            raise NotMappableError(f"{opened.source.name}: {_NO_MAPPING}; open it without `mmap`")
         return opened.stack(pages, squeeze=squeeze)
     except BaseException:
         opened.source.close()
@@ -105,7 +105,7 @@ def load(
     """
     array = open(file, mode, pages=pages, squeeze=squeeze, workers=workers, cache_bytes=cache_bytes, codecs=codecs)
     if mmap:
-        warn(f"{file}: {_NO_MAPPING}; it is decoded where it is touched instead")
+        warn(f"{array.path or repr(array)}: {_NO_MAPPING}; it is decoded where it is touched instead")
     if lazyio or mmap:
         return array
     with array:

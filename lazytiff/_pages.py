@@ -89,7 +89,8 @@ class Layout:
         return self.grid_rows * self.grid_columns * self.planes
 
     def __str__(self) -> str:
-        predictor = {1: "", 2: " + horizontal predictor", 3: " + floating point predictor"}[self.predictor]
+        names = {1: "", 2: " + horizontal predictor", 3: " + floating point predictor"}
+        predictor = names.get(self.predictor, f" + predictor {self.predictor}")
         chunk = "tiles" if self.tiled else "strips"
         planes = f" in {self.planes} planes" if self.planes > 1 else ""
         bits = f", {self.bits} bits a sample" if self.bits != 8 * self.item_size else ""

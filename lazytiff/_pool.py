@@ -1,7 +1,9 @@
 """The process's threads: one pool for all files, made when it is first needed and anew after a fork.
 
 Work is shared by handing the same task to several threads. The caller waits where Ctrl-C can reach it, and does not
-wait any longer once it did: a task must hold on to whatever it touches. Work that is asked for by a thread of the
+wait any longer once it did: a task must hold on to whatever it touches. It waits on a queue and not for the futures,
+whose locks are held by Python code: Ctrl-C at the wrong moment leaves them locked, and the threads that want to tell a
+result hang for good. Work that is asked for by a thread of the
 pool runs in that thread, since all others may be waiting for it.
 """
 
@@ -9,12 +11,12 @@ from __future__ import annotations
 
 import os
 import threading
-from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from concurrent.futures import Future
 
 _WAKE_SECONDS = 0.1  # Windows notices Ctrl-C only between two waits
 _local = threading.local()
@@ -28,11 +30,11 @@ class _Pool:
         self._lock = threading.Lock()
         self._executor: ThreadPoolExecutor | None = None
 
-    def submit(self, task: Callable[[], None]) -> Future[None]:
+    def submit(self, task: Callable[[], None]) -> None:
         with self._lock:
             if self._executor is None:
                 self._executor = ThreadPoolExecutor(default_workers(), "lazytiff", initializer=_mark)
-            return self._executor.submit(task)
+            self._executor.submit(task)
 
 
 _pool = _Pool()
@@ -59,16 +61,38 @@ def run(task: Callable[[], None], workers: int, cancel: Callable[[], None]) -> N
 
     When waiting is interrupted, cancel is called, and the interruption goes on at once.
     """
-    if workers == 0 or getattr(_local, "is_worker", False):
+    at_exit = not threading.main_thread().is_alive()  # then no thread can be started any more
+    if workers == 0 or at_exit or getattr(_local, "is_worker", False):
         task()
         return
-    futures = [_pool.submit(task) for _ in range(workers)]
+    ends: SimpleQueue[BaseException | None] = SimpleQueue()
+
+    def work() -> None:
+        try:
+            task()
+        except BaseException as error:  # noqa: BLE001  # the caller raises it
+            ends.put(error)
+        else:
+            ends.put(None)
+
     try:
-        pending = set(futures)
-        while pending:
-            _, pending = wait(pending, _WAKE_SECONDS, FIRST_EXCEPTION)
+        for _ in range(workers):
+            _pool.submit(work)
+        errors = [_next(ends) for _ in range(workers)]
     except BaseException:
         cancel()
         raise
-    for future in futures:
-        future.result()
+    error = next(filter(None, errors), None)
+    if error is not None:
+        try:
+            raise error
+        finally:
+            del error, errors  # or this frame, the error's traceback and what the task read into would hold each other
+
+
+def _next(ends: SimpleQueue[BaseException | None]) -> BaseException | None:
+    while True:
+        try:
+            return ends.get(timeout=_WAKE_SECONDS)
+        except Empty:
+            pass

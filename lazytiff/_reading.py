@@ -142,13 +142,16 @@ class _Order:
             return
 
         def work() -> None:
-            with table.source:  # a thread may begin after the caller has given up and closed the file
+            table.source.join()  # a thread may begin after the caller has given up and closed the file
+            try:
                 reader = table.take_reader()
                 try:
                     while batch.run(reader, _SLICE_MILLISECONDS):
                         pass
                 finally:
                     table.give_reader(reader)
+            finally:
+                table.source.leave()
 
         _pool.run(work, self._workers(len(jobs)), batch.cancel)
         cache.count_decoded(len(jobs))

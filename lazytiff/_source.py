@@ -82,15 +82,26 @@ class Source:
 
     def __enter__(self) -> Self:
         """Borrow the handles: they stay until __exit__."""
-        with self._lock:
-            if self._closed:
-                raise ClosedError(f"{self.name} was closed; open it again to read from it")
-            self._borrowers += 1
+        self._borrow(refuse=self._closed)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.leave()
+
+    def join(self) -> None:
+        """Borrow on behalf of a borrower, until `leave`: what he began before close() may go on."""
+        self._borrow(refuse=False)
+
+    def _borrow(self, *, refuse: bool) -> None:
+        with self._lock:
+            if refuse or (self._closed and self._borrowers == 0):
+                raise ClosedError(f"{self.name} was closed; open it again to read from it")
+            self._borrowers += 1
+
+    def leave(self) -> None:
+        """Give back what `join` borrowed."""
         with self._lock:
             self._borrowers -= 1
             last = self._closed and self._borrowers == 0
@@ -112,7 +123,8 @@ class Source:
 
     def __del__(self) -> None:
         if hasattr(self, "_lock"):  # otherwise opening it failed
-            self.close()
+            self._closed = True
+            self._free()  # nobody has borrowed, or it would not be deleted; Ctrl-C may have spoilt the count
 
 
 _sources: weakref.WeakSet[Source] = weakref.WeakSet()

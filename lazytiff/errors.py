@@ -80,6 +80,10 @@ class FileChangedError(TiffError, OSError):
     def __str__(self) -> str:
         return str(self.strerror)
 
+    def __reduce__(self) -> tuple[type[FileChangedError], tuple[str]]:
+        """Pickle: an OSError would be made of two arguments."""
+        return type(self), (str(self),)
+
 
 class TiffWarning(UserWarning):
     """Something in a file is wrong, and reading goes on without it."""

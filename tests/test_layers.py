@@ -117,7 +117,7 @@ ROOMS = {
     "errors": ("error", [LIBTIFF, FILE, SOURCE, TABLE, THREADS, HEAP]),
     "source": ("source", [LIBTIFF, TABLE]),
     "page table": ("directory ifd layout oldjpeg page peek walk", [LIBTIFF, FILE, THREADS, "mmap"]),
-    "reading": ("read coded direct window", [LIBTIFF, FILE, "mmap"]),
+    "reading": ("read reader coded direct window", [LIBTIFF, FILE, "mmap"]),
     "codecs": ("codec decode encode", [FILE, SOURCE, TABLE, THREADS, "mmap"]),
     "samples": ("checksum predictor samples ycbcr", [LIBTIFF, FILE, SOURCE, TABLE, THREADS, HEAP, "mmap"]),
     "append": ("append", [LIBTIFF, "mmap"]),

@@ -74,6 +74,17 @@ assert threading.active_count() == 1
     run(program, path)
 
 
+def test_reading_at_exit(path):
+    """What is registered with atexit can read: then in one thread, since none can be started any more."""
+    program = """
+import atexit, sys, lazytiff
+img = lazytiff.open(sys.argv[1], cache_bytes=0)
+total = int(img.copy().sum())
+atexit.register(lambda: print("read" if int(img.copy().sum()) == total else "wrong"))
+"""
+    assert run(program, path) == "read\n"
+
+
 def test_reading_from_within_the_pool():
     """A source that reads from another array, in a thread of the pool, gets its bytes: nobody waits for himself."""
     outer_pixels = helper.pixels((4, 600, 700), "u2", 1)
