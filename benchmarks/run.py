@@ -38,7 +38,7 @@ def main() -> None:
         print(*(f"{workload.name:30}{workload.about}" for workload in WORKLOADS), sep="\n")
         sys.exit(0 if chosen else f"there is no workload {' or '.join(options.names)}")
     options.cache.mkdir(parents=True, exist_ok=True)
-    report = {"machine": machine(), "workloads": []}
+    report: dict[str, Any] = {"machine": machine(), "workloads": []}
     print(", ".join(f"{name} {value}" for name, value in report["machine"].items()), HEADER, sep="\n\n", flush=True)
     for workload in chosen:
         outcome = compare(workload, options.cache, options.rounds)

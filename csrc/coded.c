@@ -119,15 +119,17 @@ static enum lzt_status finish(struct lzt_reader *reader, const struct lzt_task *
 
 /* ---- A chunk -------------------------------------------------------------------------------------------------------------- */
 
-static enum lzt_status decode(struct lzt_reader *reader, const struct way *way, uint8_t *input, uint64_t length, int last, uint8_t *stored,
+static enum lzt_status decode(struct lzt_reader *reader, const struct way *way, uint8_t *input, uint64_t length, uint8_t *stored,
                               struct lzt_error *error)
 {
     const struct lzt_layout *layout = reader->page.layout;
     const struct lzt_codec codec = lzt_codec_of(&reader->page, way->rows);
     if (layout->fill_order == 2 && codec.fill_order == 1)
         lzt_reverse_bits(input, (size_t)length);
+    const struct lzt_stream stream = {input, (size_t)length, stored, (size_t)way->stored_length,
+                                      lzt_stored_bytes(layout, layout->chunk_rows, layout->chunk_columns)};
     if (layout->compression != LZT_NONE)
-        return lzt_decode(reader->decoder, &codec, input, (size_t)length, last, stored, (size_t)way->stored_length, error);
+        return lzt_decode(reader->decoder, &codec, &stream, error);
     if (length < way->stored_length)
         return lzt_fail(error, LZT_DECODE, "it ends early: %llu of %llu bytes are there", (unsigned long long)length,
                         (unsigned long long)way->stored_length);
@@ -161,11 +163,6 @@ static enum lzt_status find_room(struct lzt_reader *reader, const struct lzt_tas
     return *stored == NULL ? LZT_NO_MEMORY : LZT_OK;
 }
 
-static int is_last_strip(const struct lzt_layout *layout, const struct lzt_place *place)
-{
-    return !layout->tiled && place->row + place->rows == layout->rows;
-}
-
 enum lzt_status lzt_coded_read(struct lzt_reader *reader, const struct lzt_task *task, struct lzt_error *error)
 {
     const struct lzt_layout *layout = reader->page.layout;
@@ -175,7 +172,7 @@ enum lzt_status lzt_coded_read(struct lzt_reader *reader, const struct lzt_task 
     if (status == LZT_OK && layout->compression == LZT_OLD_JPEG)
         status = decode_old_jpeg(reader, &way, task->job->chunk, stored, error);
     else if (status == LZT_OK)
-        status = decode(reader, &way, task->input, task->length, is_last_strip(layout, &task->place), stored, error);
+        status = decode(reader, &way, task->input, task->length, stored, error);
     return status == LZT_OK ? finish(reader, task, &way, stored, items, error) : status;
 }
 

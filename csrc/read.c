@@ -9,8 +9,8 @@
 #include "reader.h"
 #include "source.h"
 
-/* Jobs that a reader takes at a time, and bytes that it fetches at a time. */
-enum { MOST_JOBS = 64, FETCH = 4 << 20 };
+/* Jobs that a reader takes at a time, bytes that it fetches at a time, and bytes of headers that a small chunk may have. */
+enum { MOST_JOBS = 64, FETCH = 4 << 20, SLACK = 1 << 20 };
 
 struct lzt_batch {
     const struct lzt_table *table;
@@ -46,6 +46,7 @@ static enum lzt_status size_now(const struct lzt_table *table, uint64_t *size, s
 static enum lzt_status locate_chunk(struct lzt_reader *reader, uint64_t chunk, uint64_t *offset, uint64_t *length,
                                     struct lzt_error *error)
 {
+    const struct lzt_layout *layout = reader->page.layout;
     uint64_t size;
     enum lzt_status status = lzt_page_chunk(&reader->page, chunk, offset, length, error);
     if (status != LZT_OK || (*offset == 0 && *length == 0))
@@ -57,6 +58,8 @@ static enum lzt_status locate_chunk(struct lzt_reader *reader, uint64_t chunk, u
         return lzt_fail(error, LZT_DECODE, "it is said to be %" PRIu64 " bytes at offset %" PRIu64 " of a file of %" PRIu64, *length, *offset,
                         size);
     *length = lzt_min64(*length, size - *offset);
+    if (!layout->direct) /* no codec makes so much of so little: what is said beyond is not worth the memory */
+        *length = lzt_min64(*length, 16 * lzt_stored_bytes(layout, layout->chunk_rows, layout->chunk_columns) + SLACK);
     return LZT_OK;
 }
 

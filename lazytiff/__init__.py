@@ -4,8 +4,7 @@
 tags.
 """
 
-from importlib.metadata import version as _version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -30,13 +29,27 @@ from lazytiff.errors import (
     UnsupportedTiffError,
 )
 
-__version__ = _version("lazytiff")
+if TYPE_CHECKING:
+    __version__: str
+else:
+
+    def __getattr__(name: str) -> str:
+        """Look up `__version__` when it is asked for: importlib.metadata takes as long to import as all the rest."""
+        if name == "__version__":
+            return _version()
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
+
+
+def _version() -> str:
+    from importlib.metadata import version  # noqa: PLC0415  # see __getattr__
+
+    return version("lazytiff")
 
 
 def info() -> dict[str, Any]:
     """Tell the versions of lazytiff, the libtiff in use and NumPy, and the codecs that this libtiff can decode."""
     return {
-        "lazytiff": __version__,
+        "lazytiff": _version(),
         "libtiff": _binding.libtiff_version(),
         "numpy": np.__version__,
         "codecs": _codecs.available(),

@@ -13,17 +13,18 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from numpy.typing import NDArray  # as a text below: it takes longer to import than all of lazytiff
+
 Span = range
-Entry = range | NDArray[np.intp]
-Request = tuple[Entry, ...]
+Entry: TypeAlias = "range | NDArray[np.intp]"
+Request: TypeAlias = "tuple[Entry, ...]"
 
 # A few scattered points may need boxes much larger than themselves. Of many pages a few are then read at a time, so
 # that a block stays near this size: enough to keep all workers busy, small beside any stack worth opening lazily.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from lazytiff._file import OpenFile
 from lazytiff._warn import warn
@@ -77,9 +77,7 @@ def open(
         raise ValueError(f"mode must be 'r', not {mode!r}")
     opened = OpenFile.open(file, workers, cache_bytes, codecs)
     try:
-        if mmap:
-            raise NotMappableError(f"{opened.source.name}: {_NO_MAPPING}; open it without `mmap`")
-        return opened.stack(pages, squeeze=squeeze)
+        return opened.stack(pages, squeeze=squeeze) if not mmap else _refuse_to_map(opened)
     except BaseException:
         opened.source.close()
         raise
@@ -110,3 +108,7 @@ def load(
         return array
     with array:
         return array.copy()
+
+
+def _refuse_to_map(opened: OpenFile) -> NoReturn:
+    raise NotMappableError(f"{opened.source.name}: {_NO_MAPPING}; open it without `mmap`")

@@ -54,11 +54,11 @@ class Source:
     """
 
     def __init__(self, file: Any) -> None:
-        self.path = _path_of(file)
-        self.handle = _open(file, self.path)
-        self.name = self.handle.name
         self._at_close: list[Callable[[], None]] = []
         self._after_fork: list[Callable[[], None]] = []
+        self.path = _path_of(file)
+        self.handle = _open(file, self.path, self._after_fork)
+        self.name = self.handle.name
         self._closed = False
         self._renew()
         _sources.add(self)
@@ -153,13 +153,15 @@ def _path_of(file: Any) -> str | None:
     return None
 
 
-def _open(file: Any, path: str | None) -> _binding.Source:
+def _open(file: Any, path: str | None, after_fork: list[Callable[[], None]]) -> _binding.Source:
     if path is not None:
         return _binding.Source.open_path(os.fsencode(file), os.fsdecode(file))
     if isinstance(file, RangeReader):
         return _open_ranges(file)
     if isinstance(file, BinaryFile):
-        return _open_file(file)
+        position = _Position(file)
+        after_fork.append(position.renew)
+        return _binding.Source.open_object(position.read_ranges, file.seek(0, os.SEEK_END), position.name)
     try:
         data = memoryview(file).cast("B")
     except TypeError:
@@ -177,28 +179,60 @@ def _name_of(file: Any) -> str:
 
 def _open_ranges(file: RangeReader) -> _binding.Source:
     def read_ranges(wanted: Sequence[tuple[int, memoryview]]) -> None:
-        parts = file.read_ranges([(offset, len(buffer)) for offset, buffer in wanted])
-        for (_, buffer), part in zip(wanted, parts, strict=True):
-            buffer[:] = memoryview(part).cast("B")
+        parts = list(file.read_ranges([(offset, len(buffer)) for offset, buffer in wanted]))
+        if len(parts) != len(wanted):
+            raise ValueError(f"{_name_of(file)}: read_ranges was asked for {len(wanted)} ranges and gave {len(parts)}")
+        for (offset, buffer), part in zip(wanted, parts, strict=True):
+            data = memoryview(part).cast("B")
+            if len(data) != len(buffer):
+                raise ValueError(
+                    f"{_name_of(file)}: read_ranges was asked for {len(buffer)} bytes at {offset} and gave {len(data)}"
+                )
+            buffer[:] = data
 
     return _binding.Source.open_object(read_ranges, file.size, _name_of(file))
 
 
-def _open_file(file: BinaryFile) -> _binding.Source:
-    lock = threading.Lock()  # the file has one position
+class _Position:
+    """The one position of a file object, which one thread at a time may move.
 
-    def read_ranges(wanted: Sequence[tuple[int, memoryview]]) -> None:
-        with lock:
+    If it is that of a file descriptor, a forked child shares it with its parent: neither could know what it reads. So
+    the child may not.
+    """
+
+    def __init__(self, file: BinaryFile) -> None:
+        self._file = file
+        self._lock = threading.Lock()
+        self._lost = False
+        self.name = _name_of(file)
+
+    def renew(self) -> None:
+        """Begin anew in the child of a fork, where the lock may be held by a thread that is no more."""
+        self._lock = threading.Lock()
+        self._lost = _has_descriptor(self._file)
+
+    def read_ranges(self, wanted: Sequence[tuple[int, memoryview]]) -> None:
+        """Fill each buffer with the bytes from its offset on."""
+        if self._lost:
+            raise ClosedError(f"{self.name} was opened before a fork, and the parent process moves it; open it again")
+        with self._lock:
             for offset, buffer in wanted:
-                file.seek(offset)
-                _fill(file, buffer)
+                self._file.seek(offset)
+                self._fill(buffer)
 
-    return _binding.Source.open_object(read_ranges, file.seek(0, os.SEEK_END), _name_of(file))
+    def _fill(self, buffer: memoryview) -> None:
+        while len(buffer) > 0:
+            count = self._file.readinto(buffer)
+            if not count:
+                raise EOFError(f"{self.name} ended {len(buffer)} bytes early")
+            if not 0 < count <= len(buffer):
+                raise ValueError(f"{self.name}: readinto was given {len(buffer)} bytes of room and filled {count}")
+            buffer = buffer[count:]
 
 
-def _fill(file: BinaryFile, buffer: memoryview) -> None:
-    while len(buffer) > 0:
-        count = file.readinto(buffer)
-        if not count:
-            raise EOFError(f"{_name_of(file)} ended {len(buffer)} bytes early")
-        buffer = buffer[count:]
+def _has_descriptor(file: Any) -> bool:
+    try:
+        file.fileno()
+    except (AttributeError, OSError, ValueError):  # in memory, or closed
+        return False
+    return True

@@ -1,4 +1,7 @@
-"""Threads, forks and Ctrl-C: programs of their own, since they would disturb the other tests."""
+"""Threads, forks and Ctrl-C: programs of their own, since they would disturb the other tests.
+
+They run with -P, without which they would import lazytiff from the folder that the tests are started in.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ SEEN_WITHIN = 1.0  # seconds; the aim is 0.2, which a machine with other work ma
 
 def run(program, *arguments, timeout=120, **environment):
     """Run a program that must succeed, and return what it prints."""
-    command = [sys.executable, "-c", program, *map(str, arguments)]
+    command = [sys.executable, "-P", "-c", program, *map(str, arguments)]
     done = subprocess.run(
         command, capture_output=True, text=True, timeout=timeout, check=False, env={**os.environ, **environment}
     )
@@ -330,7 +333,7 @@ def slow_path(tmp_path_factory):
 def test_interrupt(what, slow_path):
     """Ctrl-C during a long read raises KeyboardInterrupt within 200 ms, and the array can be read afterwards."""
     helper.needs("lzma")
-    command = [sys.executable, "-c", INTERRUPT, slow_path, what]
+    command = [sys.executable, "-P", "-c", INTERRUPT, slow_path, what]
     child = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         assert child.stdout.readline() == "reading\n"

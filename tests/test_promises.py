@@ -449,6 +449,6 @@ with lazytiff.open(sys.argv[1], workers=2) as img:
         print("noticed")
 """
     done = subprocess.run(
-        [sys.executable, "-c", program, path], capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-P", "-c", program, path], capture_output=True, text=True, timeout=60, check=False
     )
     assert (done.returncode, done.stdout) == (0, "noticed\n"), done.stderr

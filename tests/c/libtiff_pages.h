@@ -35,6 +35,17 @@ static inline struct encoding with_defaults(const struct encoding *given)
     return full;
 }
 
+/* 0: says why. libLerc's Huffman codes use uninitialised memory of its own, also when libtiff calls it for itself. */
+static inline int can_encode(const struct encoding *encoding)
+{
+    const char *why = !TIFFIsCODECConfigured(encoding->compression)                               ? "this libtiff has no such codec"
+                      : encoding->compression == COMPRESSION_LERC && is_under_valgrind() ? "not under valgrind"
+                                                                                                  : NULL;
+    if (why != NULL)
+        printf("Compression %u: %s\n", encoding->compression, why);
+    return why == NULL;
+}
+
 /* ---- A file in memory, for libtiff ---- */
 
 struct memory {

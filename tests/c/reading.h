@@ -126,6 +126,13 @@ static inline void check_warning(const struct opened *opened, const char *text)
     CHECK(!"as expected");
 }
 
+/* What valgrind makes slow, or complains of in other libraries, can be told to do less. */
+static inline int is_under_valgrind(void)
+{
+    const char *preloaded = getenv("LD_PRELOAD");
+    return preloaded != NULL && strstr(preloaded, "valgrind") != NULL;
+}
+
 /* Numbers that look random and are always the same. */
 static inline uint32_t any_below(uint64_t *state, uint32_t end)
 {

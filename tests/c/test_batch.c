@@ -1,6 +1,5 @@
 /* Batches: shared by threads, cancelled, and failing: always the first failed job is reported, with its page and chunk. */
 #include <pthread.h>
-#include <semaphore.h>
 
 #include "encoding.h"
 #include "reading.h"
@@ -60,11 +59,37 @@ static void check_whole(const struct whole *whole)
 
 /* ---- Threads ---- */
 
+/* Closed until somebody opens it. */
+struct gate {
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    int is_open;
+};
+
+#define CLOSED_GATE {PTHREAD_MUTEX_INITIALIZER, PTHREAD_COND_INITIALIZER, 0}
+
+static void open_gate(struct gate *gate)
+{
+    pthread_mutex_lock(&gate->mutex);
+    gate->is_open = 1;
+    pthread_cond_broadcast(&gate->changed);
+    pthread_mutex_unlock(&gate->mutex);
+}
+
+static void pass_gate(struct gate *gate)
+{
+    pthread_mutex_lock(&gate->mutex);
+    while (!gate->is_open)
+        pthread_cond_wait(&gate->changed, &gate->mutex);
+    pthread_mutex_unlock(&gate->mutex);
+}
+
 struct worker {
     pthread_t thread;
     struct lzt_batch *batch;
     struct lzt_reader *reader;
     uint32_t milliseconds;
+    struct gate *done; /* to be opened at the end; may be NULL */
     enum lzt_status status;
     struct lzt_error error;
 };
@@ -75,6 +100,8 @@ static void *run_worker(void *context)
     do
         worker->status = lzt_batch_run(worker->batch, worker->reader, worker->milliseconds, &worker->error);
     while (worker->status == LZT_AGAIN);
+    if (worker->done != NULL)
+        open_gate(worker->done);
     return NULL;
 }
 
@@ -82,8 +109,7 @@ static void *run_worker(void *context)
 static void run_workers(const struct opened *opened, struct lzt_batch *batch, struct worker *workers, size_t count, uint32_t milliseconds)
 {
     for (size_t i = 0; i < count; i++) {
-        workers[i].batch = batch;
-        workers[i].milliseconds = milliseconds;
+        workers[i] = (struct worker){.batch = batch, .milliseconds = milliseconds};
         CHECK(lzt_reader_open(opened->table, &workers[i].reader, NULL) == LZT_OK);
         CHECK(pthread_create(&workers[i].thread, NULL, run_worker, &workers[i]) == 0);
     }
@@ -184,8 +210,8 @@ static void test_first_of_two(void)
 
 struct tap {
     const struct tiff_builder *tiff;
-    int calls, fail_at; /* 0: never */
-    sem_t *stop_at_call, *go_on;
+    int calls, fail_at;        /* 0: never */
+    struct gate *opens, *waits; /* at each call; NULL: none */
 };
 
 static int read_tapped(void *context, const struct lzt_range *ranges, size_t count)
@@ -193,10 +219,9 @@ static int read_tapped(void *context, const struct lzt_range *ranges, size_t cou
     struct tap *tap = context;
     if (++tap->calls == tap->fail_at)
         return 77;
-    if (tap->stop_at_call != NULL) {
-        sem_post(tap->stop_at_call);
-        sem_wait(tap->go_on);
-        tap->stop_at_call = NULL;
+    if (tap->opens != NULL) {
+        open_gate(tap->opens);
+        pass_gate(tap->waits);
     }
     for (size_t i = 0; i < count; i++)
         memcpy(ranges[i].buffer, tap->tiff->bytes + ranges[i].offset, ranges[i].length);
@@ -216,20 +241,19 @@ static void test_cancel(void)
     static struct whole whole;
     struct file file = make_file();
     struct tap tap = {.tiff = &file.tiff};
+    struct gate reached = CLOSED_GATE, go_on = CLOSED_GATE;
     struct opened opened;
     struct lzt_error error;
-    sem_t reached, go_on;
-    CHECK(sem_init(&reached, 0, 0) == 0 && sem_init(&go_on, 0, 0) == 0);
     CHECK(try_source(&opened, open_tap(&tap), NULL, NULL) == LZT_OK);
     struct lzt_batch *batch = open_whole(&whole, &opened);
     struct worker worker = {.batch = batch, .reader = opened.reader};
     const int calls = tap.calls;
-    tap.go_on = &go_on;
-    tap.stop_at_call = &reached;
+    tap.opens = &reached;
+    tap.waits = &go_on;
     CHECK(pthread_create(&worker.thread, NULL, run_worker, &worker) == 0);
-    sem_wait(&reached);
+    pass_gate(&reached);
     lzt_batch_cancel(batch);
-    sem_post(&go_on);
+    open_gate(&go_on);
     CHECK(pthread_join(worker.thread, NULL) == 0);
     check_status(worker.status, LZT_CANCELLED, &worker.error, "cancelled");
     CHECK(tap.calls - calls < 8);
@@ -241,8 +265,58 @@ static void test_cancel(void)
     lzt_batch_close(batch);
     close_all(&opened);
     tiff_free(&file.tiff);
-    sem_destroy(&reached);
-    sem_destroy(&go_on);
+}
+
+/* Two readers: one reads the jobs 0 to 2, and waits until the other has begun with 3 to 5, which waits until the first has failed. */
+struct pair {
+    const struct file *file;
+    struct gate other_began, first_failed;
+};
+
+static int read_paired(void *context, const struct lzt_range *ranges, size_t count)
+{
+    struct pair *pair = context;
+    if (ranges[0].offset == tiff_get(&pair->file->tiff, pair->file->offsets[0], 4))
+        pass_gate(&pair->other_began);
+    if (ranges[0].offset == tiff_get(&pair->file->tiff, pair->file->offsets[0] + 4 * 3, 4)) {
+        open_gate(&pair->other_began);
+        pass_gate(&pair->first_failed);
+    }
+    for (size_t i = 0; i < count; i++)
+        memcpy(ranges[i].buffer, pair->file->tiff.bytes + ranges[i].offset, ranges[i].length);
+    return 0;
+}
+
+/* The later job fails last, and what it says does not replace what the first one said. */
+static void test_late_failure(void)
+{
+    static struct whole whole;
+    struct file file = make_file();
+    damage(&file, 0, 1, FLIP);
+    damage(&file, 0, 4, CUT);
+    struct pair pair = {&file, CLOSED_GATE, CLOSED_GATE};
+    struct opened opened;
+    struct lzt_source *source;
+    struct lzt_batch *batch;
+    struct worker workers[2];
+    CHECK(lzt_source_open_callback(read_paired, &pair, file.tiff.size, &source, NULL) == LZT_OK);
+    CHECK(try_source(&opened, source, NULL, NULL) == LZT_OK);
+    lzt_batch_close(open_whole(&whole, &opened));
+    CHECK(lzt_batch_open(opened.table, whole.windows, 1, whole.jobs, CHUNKS, &batch, NULL) == LZT_OK);
+    for (size_t i = 0; i < 2; i++) {
+        workers[i] = (struct worker){.batch = batch, .done = &pair.first_failed};
+        CHECK(lzt_reader_open(opened.table, &workers[i].reader, NULL) == LZT_OK);
+        CHECK(pthread_create(&workers[i].thread, NULL, run_worker, &workers[i]) == 0);
+    }
+    for (size_t i = 0; i < 2; i++) {
+        CHECK(pthread_join(workers[i].thread, NULL) == 0);
+        check_status(workers[i].status, LZT_DECODE, &workers[i].error, "");
+        CHECK(workers[i].error.page == 0 && workers[i].error.chunk == 1);
+        lzt_reader_close(workers[i].reader);
+    }
+    lzt_batch_close(batch);
+    close_all(&opened);
+    tiff_free(&file.tiff);
 }
 
 /* Each call in turn fails: when the table is opened, when tags or pixels are read. */
@@ -368,6 +442,7 @@ int main(void)
     test_failing_callback();
     test_usage();
     test_first_of_two();
+    test_late_failure();
     test_shrunk_file();
     return 0;
 }

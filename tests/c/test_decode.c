@@ -133,9 +133,9 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof encodings / sizeof *encodings; i++) {
         if (argc > 1 && strcmp(argv[1], encodings[i].name) != 0)
             continue;
-        printf("%s%s\n", encodings[i].name, TIFFIsCODECConfigured(encodings[i].compression) ? "" : ": this libtiff has no such codec");
+        puts(encodings[i].name);
         fflush(stdout);
-        if (TIFFIsCODECConfigured(encodings[i].compression))
+        if (can_encode(&encodings[i]))
             test_encoding(&encodings[i]);
     }
     return 0;

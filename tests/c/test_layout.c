@@ -123,6 +123,7 @@ static const struct problem problems[] = {
     {LZT_LIMIT, large_tiles, {ONE(322, FIELD_LONG, 16), ONE(323, FIELD_LONG, 1u << 31)}},
     {LZT_LIMIT, large_tiles, {ONE(322, FIELD_LONG, UINT32_MAX), ONE(323, FIELD_LONG, UINT32_MAX)}},
     {LZT_LIMIT, large_page, {ONE(256, FIELD_LONG, UINT32_MAX), ONE(257, FIELD_LONG, UINT32_MAX)}},
+    {LZT_LIMIT, large_page, {ONE(256, FIELD_LONG, UINT32_MAX), ONE(257, FIELD_LONG, UINT32_MAX), ONE(278, FIELD_SHORT, 1)}},
     {LZT_LIMIT, large_page, {ONE(256, FIELD_LONG, UINT32_MAX), ONE(257, FIELD_LONG, UINT32_MAX), ONE(278, FIELD_LONG, UINT32_MAX)}},
     {LZT_LIMIT, large_page, {ONE(256, FIELD_LONG, UINT32_MAX), ONE(257, FIELD_LONG, 65536), ONE(277, FIELD_SHORT, 65535)}},
     {LZT_LIMIT, large_page, {ONE(256, FIELD_LONG, 1u << 25), ONE(257, FIELD_LONG, 1u << 24), ONE(322, FIELD_SHORT, 1), ONE(323, FIELD_SHORT, 1)}},
@@ -149,6 +150,8 @@ static const struct problem problems[] = {
     {LZT_CORRUPT, format_lies, {ONE(258, FIELD_SHORT, 16), ONE(259, FIELD_SHORT, 50001)}},
     {LZT_CORRUPT, format_lies, {ONE(259, FIELD_SHORT, 32766)}},
     {LZT_CORRUPT, format_lies, {ONE(259, FIELD_SHORT, 32809)}},
+    {LZT_UNSUPPORTED, "16-bit words", {ONE(258, FIELD_SHORT, 1), ONE(259, FIELD_SHORT, 32771)}},
+    {LZT_UNSUPPORTED, "misreads PixarLog", {ONE(259, FIELD_SHORT, 32909)}},
 };
 
 static void test_problems(void)

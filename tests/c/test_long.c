@@ -40,8 +40,7 @@ static void check_last(const struct opened *opened)
  * the square of the pages. */
 static void check_time(clock_t begin)
 {
-    const char *preloaded = getenv("LD_PRELOAD");
-    double most = preloaded != NULL && strstr(preloaded, "valgrind") != NULL ? 200 : 2;
+    double most = is_under_valgrind() ? 200 : 2;
 #ifdef __SANITIZE_ADDRESS__
     most = 20;
 #endif

@@ -280,10 +280,41 @@ static void test_whole_pages(int big_endian)
     tiff_free(&tiff);
 }
 
+/* Of a large page, rows that are too many to be fetched at once: with what lies between the wanted pixels, without, and step by step. */
+static void test_many_rows(void)
+{
+    enum { ROWS = 200, COLUMNS = 12000 };
+    static const struct lzt_window windows[] = {{{0, 1, ROWS}, {1, 3, COLUMNS / 3}, {0, 1, 1}, COLUMNS / 3, 1, 1},
+                                                {{1, 1, ROWS - 1}, {7000, 1, 20}, {0, 1, 1}, -20, 1, 1},
+                                                {{0, 2, ROWS / 2}, {0, 1, 5000}, {0, 1, 1}, 5000, 1, 1}};
+    static uint8_t pixels[ROWS * COLUMNS / 3];
+    struct tiff_builder tiff = tiff_new(0, 0);
+    tiff_add_image(&tiff, &(struct tiff_image){.rows = ROWS, .columns = COLUMNS});
+    struct opened opened = open_built(&tiff);
+    for (size_t i = 0; i < 3; i++) {
+        const struct lzt_window *window = &windows[i];
+        uint8_t *const first = pixels + (window->row_stride < 0 ? -window->row_stride * (window->rows.count - 1) : 0);
+        const struct lzt_job job = {0, 0, i, first, NULL};
+        struct lzt_batch *batch;
+        struct lzt_error error;
+        memset(pixels, 0xA5, sizeof pixels);
+        check_status(lzt_batch_open(opened.table, windows, 3, &job, 1, &batch, &error), LZT_OK, &error, "");
+        check_status(lzt_batch_run(batch, opened.reader, 0, &error), LZT_OK, &error, "");
+        lzt_batch_close(batch);
+        for (uint32_t r = 0; r < window->rows.count; r++)
+            for (uint32_t c = 0; c < window->columns.count; c++)
+                CHECK(first[r * window->row_stride + c] ==
+                      tiff_sample(0, window->rows.first + r * window->rows.step, window->columns.first + c * window->columns.step, 0, 8));
+    }
+    close_all(&opened);
+    tiff_free(&tiff);
+}
+
 int main(void)
 {
     test_whole_pages(0);
     test_whole_pages(1);
+    test_many_rows();
     test_windows(0, 200);
     test_windows(1, 200);
     return 0;

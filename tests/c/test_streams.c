@@ -96,7 +96,7 @@ static void check_exchange(const struct encoding *encoding, size_t chunk, const 
 
 static void test_other_sizes(struct encoding page)
 {
-    if (!TIFFIsCODECConfigured(page.compression))
+    if (!can_encode(&page))
         return;
     struct encoding taller = page, lower = page, wider = page, narrower = page;
     taller.chunk_rows = 32;
@@ -124,8 +124,10 @@ static void test_other_pictures(void)
     test_other_sizes(ycbcr);
     test_other_sizes(webp);
     test_other_sizes(lerc);
-    check_exchange(&grey, 0, &colour, 0, LZT_DECODE);
-    check_exchange(&colour, 1, &grey, 1, LZT_DECODE);
+    if (can_encode(&grey)) {
+        check_exchange(&grey, 0, &colour, 0, LZT_DECODE);
+        check_exchange(&colour, 1, &grey, 1, LZT_DECODE);
+    }
 }
 
 /* The first rows of a last strip of full height are those of the picture. */
@@ -246,8 +248,10 @@ int main(void)
     test_deflate(8);
     test_deflate(32946);
     test_other_pictures();
-    test_tall_last_strip();
-    test_jpeg_tables();
     test_old_lzw();
+    if (TIFFIsCODECConfigured(COMPRESSION_JPEG)) {
+        test_tall_last_strip();
+        test_jpeg_tables();
+    }
     return 0;
 }
