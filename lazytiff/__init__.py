@@ -10,10 +10,9 @@ import numpy as np
 
 from lazytiff import _binding, _codecs, errors
 from lazytiff._array import TiffArray
-from lazytiff._file import TiffFile
 from lazytiff._lazy import LazyTiff, TiffPage
 from lazytiff._limits import limits
-from lazytiff._open import load, open
+from lazytiff._open import TiffFile, load, open
 from lazytiff.errors import (
     ClosedError,
     CorruptTiffError,

@@ -10,12 +10,10 @@ import numpy as np
 
 from lazytiff._array import TiffArray
 from lazytiff._chunks import Want
-from lazytiff.errors import LimitError
+from lazytiff._file import Opened
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
-    from typing import Self
 
     from numpy.typing import NDArray
 
@@ -25,7 +23,7 @@ if TYPE_CHECKING:
     from lazytiff._pages import FrameType, Layout, Tags
 
 
-class FileArray(TiffArray):
+class FileArray(Opened, TiffArray):
     """Pages of one frame type as an array; the array for as long as the file is open.
 
     The axes are (page, row, column[, sample]), samples last however they are stored; a single page without its page
@@ -91,32 +89,9 @@ class FileArray(TiffArray):
         return Want(pages, rows, columns, samples[0] if samples else range(1))  # type: ignore[arg-type]
 
     @property
-    def path(self) -> str | None:
-        """Absolute path of the file; None when the bytes come from memory or an object."""
-        return self._file.source.path
-
-    @property
     def mode(self) -> str:
         """How the file was opened."""
         return "r"
-
-    @property
-    def closed(self) -> bool:
-        """Whether the file was closed; then the array cannot be read."""
-        return self._file.source.closed
-
-    def close(self) -> None:
-        """Close the file, for this array and for all that share it. Reads under way end first. May be called again."""
-        self._file.source.close()
-
-    def __enter__(self) -> Self:
-        """Close the file at the end of the block."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     @property
     def tags(self) -> Tags:
@@ -189,7 +164,8 @@ class TiffPage(FileArray):
     @property
     def subpages(self) -> Sequence[TiffPage]:
         """Pages of the IFDs that this page's SubIFDs tag lists: reduced or related images."""
-        return self._file.subpages(self.number)
+        below = self._file.below(self.number)
+        return [] if below is None else PageList(below, range(len(below.table)))
 
     @property
     def pages(self) -> Sequence[TiffPage]:
@@ -236,8 +212,3 @@ class PageList(Sequence[TiffPage]):
 
     def __repr__(self) -> str:
         return f"<{len(self)} pages>"
-
-
-def too_deep(where: str, depth: int) -> LimitError:
-    """Return the error for SubIFDs within too many SubIFDs."""
-    return LimitError(f"{where}: SubIFDs within SubIFDs more than {depth} deep (lazytiff.limits.max_depth)")

@@ -1,10 +1,12 @@
-"""The ways in: `open` and `load`."""
+"""The ways in: `open`, `load` and `TiffFile`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from lazytiff._file import OpenFile
+from lazytiff._file import Opened, OpenFile
+from lazytiff._lazy import PageList
+from lazytiff._stacks import stack, stacks
 from lazytiff._warn import warn
 from lazytiff.errors import NotMappableError
 
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from lazytiff._lazy import LazyTiff
+    from lazytiff._lazy import LazyTiff, TiffPage
 
 
 _NO_MAPPING = "this version of lazytiff does not map files into memory"
@@ -77,7 +79,7 @@ def open(
         raise ValueError(f"mode must be 'r', not {mode!r}")
     opened = OpenFile.open(file, workers, cache_bytes, codecs)
     try:
-        return opened.stack(pages, squeeze=squeeze) if not mmap else _refuse_to_map(opened)
+        return stack(opened, pages, squeeze=squeeze) if not mmap else _refuse_to_map(opened)
     except BaseException:
         opened.source.close()
         raise
@@ -112,3 +114,43 @@ def load(
 
 def _refuse_to_map(opened: OpenFile) -> NoReturn:
     raise NotMappableError(f"{opened.source.name}: {_NO_MAPPING}; open it without `mmap`")
+
+
+class TiffFile(Opened):
+    """Every page of a TIFF file, whatever their mixture. A context manager.
+
+    file, workers, cache_bytes and codecs: as for `lazytiff.open`. A file without pages has `len(pages) == 0`.
+    """
+
+    def __init__(
+        self,
+        file: Any,
+        *,
+        workers: int | None = None,
+        cache_bytes: int = 64 << 20,
+        codecs: str | Iterable[str] = "default",
+    ) -> None:
+        self._file = OpenFile.open(file, workers, cache_bytes, codecs)
+
+    @property
+    def pages(self) -> Sequence[TiffPage]:
+        """One lazy array for each page, with its tags and SubIFDs."""
+        return PageList(self._file, range(len(self._file.table)))
+
+    @property
+    def stacks(self) -> list[LazyTiff]:
+        """One lazy array with a page axis for each frame type among the readable pages, in the order of their pages."""
+        return stacks(self._file)
+
+    @property
+    def bigtiff(self) -> bool:
+        """Whether the file is a BigTIFF file."""
+        return self._file.table.bigtiff
+
+    @property
+    def byteorder(self) -> str:
+        """'<' or '>': how numbers are stored."""
+        return ">" if self._file.table.big_endian else "<"
+
+    def __repr__(self) -> str:
+        return f"<TiffFile {self._file.source.name!r}, {len(self._file.table)} pages>"

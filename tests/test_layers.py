@@ -21,10 +21,10 @@ FLOORS = [
     {"_bands", "_gather", "_indexing", "_keys"}  # index arithmetic
     | {"_capacity", "_chunks", "_codecs", "_limits", "_pages"}  # page table and tags
     | {"_source", "_warn"},  # handles and lifetime
-    {"_cache", "_pool", "_reading"},
+    {"_cache", "_file", "_pool", "_reading"},
     {"_array", "_reduce", "_views"},
     {"_append", "_lazy", "_mmap"},
-    {"_file", "_open"},
+    {"_open", "_stacks"},
     {"__init__"},
 ]
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}

@@ -1,10 +1,21 @@
-"""Files that once crashed lazytiff, took its memory, or gave pixels that are not in them: what happens now."""
+"""Files and uses that once crashed lazytiff, hung it, took its memory or gave wrong pixels: what happens now."""
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import io
 import lzma
+import os
+import pickle
 import struct
+import subprocess
+import sys
+import threading
+import time
+import tracemalloc
 import zlib
+from pathlib import Path
 
 import helper
 import imagecodecs
@@ -13,6 +24,7 @@ import pytest
 import streams
 
 import lazytiff
+from lazytiff import _pool
 
 BITS_REVERSED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
@@ -146,3 +158,228 @@ def test_jpeg_of_12_bits_with_odd_rows():
     stream = imagecodecs.jpeg_encode(np.full((24, 41), 3000, "u2"), level=98, bitspersample=12)
     with pytest.raises((lazytiff.UnsupportedTiffError, lazytiff.DecodeError)):
         lazytiff.load(helper.tiff(streams.one_strip(np.zeros((24, 41), "u2"), stream, t259=7, t258=12)))
+
+
+# ---- what lazytiff holds on to
+
+
+def test_files_that_nobody_closes(tmp_path):
+    """An array that is dropped frees its file at once, without the garbage collector; a warning as error too."""
+    path = tmp_path / "stack.tif"
+    path.write_bytes(helper.tiff(helper.page(np.zeros((4, 5), "u1"))))
+    odd = tmp_path / "odd.tif"
+    odd.write_bytes(path.read_bytes()[:-4] + b"\xf0\xff\0\0")  # the next page is outside of the file
+    descriptors = Path("/proc/self/fd")
+    if not descriptors.is_dir():
+        pytest.skip("nothing here tells the open descriptors")
+    gc.collect()
+    gc.disable()
+    try:
+        before = len(list(descriptors.iterdir()))
+        for _ in range(20):
+            lazytiff.open(path)[1]
+            lazytiff.TiffFile(path).pages[0].tags["ImageWidth"]
+            with pytest.raises(lazytiff.TiffWarning, match="outside"):
+                lazytiff.open(odd)
+        assert len(list(descriptors.iterdir())) <= before + 1
+    finally:
+        gc.enable()
+
+
+def test_failed_reads_hold_no_memory():
+    """What a failed read had read is freed with its error, without the garbage collector."""
+    pages = [helper.page(page, codec="deflate", rows_per_strip=256) for page in np.zeros((4, 1024, 1024), "u2")]
+    pages[2].chunks[1] = pages[2].chunks[1][:-4]
+    with lazytiff.open(helper.tiff(*pages), workers=2) as img:
+        with pytest.raises(lazytiff.DecodeError):
+            img.copy()
+        gc.collect()
+        gc.disable()
+        tracemalloc.start()
+        try:
+            before = tracemalloc.get_traced_memory()[0]
+            for _ in range(5):
+                with contextlib.suppress(lazytiff.DecodeError):
+                    img.copy()
+            time.sleep(0.2)  # the threads forget their last task a little later
+            assert tracemalloc.get_traced_memory()[0] - before < 12 << 20  # one read has 8 MiB
+        finally:
+            tracemalloc.stop()
+            gc.enable()
+
+
+# ---- Ctrl-C and close() at a bad moment
+
+
+class Interrupter:
+    """Raises KeyboardInterrupt at the n-th line that this thread executes from now on."""
+
+    def __init__(self, line):
+        self.left = line
+
+    def __call__(self, _frame, event, _argument):
+        """Count lines."""
+        if event == "line":
+            self.left -= 1
+            if self.left == 0:
+                raise KeyboardInterrupt
+        return self
+
+
+def interrupted(read, line):
+    """Read, interrupted at that line; say whether it came so far."""
+    tracer, before = Interrupter(line), sys.gettrace()
+    sys.settrace(tracer)
+    try:
+        read()
+    except KeyboardInterrupt:
+        pass
+    finally:
+        sys.settrace(before)
+    return tracer.left <= 0
+
+
+def all_threads_work(number):
+    """Say whether that many threads of the pool do their work at the same time."""
+    barrier = threading.Barrier(number)
+    failed = []
+
+    def run():
+        try:
+            _pool.run(lambda: barrier.wait(10), number, lambda: None)
+        except threading.BrokenBarrierError as error:
+            failed.append(error)
+
+    asker = threading.Thread(target=run, daemon=True)
+    asker.start()
+    asker.join(15)
+    return not asker.is_alive() and not failed
+
+
+def test_interrupt_at_any_line():
+    """Wherever Ctrl-C strikes, no lock stays locked and no thread is lost: the next reads are whole."""
+    pixels = helper.pixels((2, 512, 512), "u2")
+    data = helper.tiff(*(helper.page(page, codec="deflate", rows_per_strip=128) for page in pixels))
+    with lazytiff.open(data, workers=2, cache_bytes=0) as img:
+        line = 1
+        while interrupted(img.copy, line):
+            line += 1
+        assert line > 100
+        assert all_threads_work(_pool.default_workers())
+        np.testing.assert_array_equal(img.copy(), pixels)
+
+
+class Closing:
+    """A source that closes its own array when it is read."""
+
+    def __init__(self, data):
+        self.data, self.size, self.array = data, len(data), None
+
+    def read_ranges(self, ranges):
+        """Close, then answer."""
+        if self.array is not None:
+            self.array.close()
+        return [self.data[offset : offset + length] for offset, length in ranges]
+
+
+def test_close_during_a_read():
+    """A read that is under way when the file is closed ends as if it were open, in all its threads."""
+    pixels = helper.pixels((6, 512, 512), "u2")
+    source = Closing(helper.tiff(*(helper.page(page, codec="deflate", rows_per_strip=64) for page in pixels)))
+    for _ in range(20):
+        source.array = None
+        source.array = lazytiff.open(source, workers=4)
+        np.testing.assert_array_equal(source.array.copy(), pixels)
+        assert source.array.closed
+        with pytest.raises(lazytiff.ClosedError):
+            source.array[0]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork here")
+def test_file_object_after_a_fork(tmp_path):
+    """A child refuses to move the position of a descriptor that it shares with its parent; memory has none."""
+    path = tmp_path / "stack.tif"
+    pixels = helper.pixels((2, 30, 40), "u1")
+    path.write_bytes(helper.tiff(*map(helper.page, pixels)))
+    program = """
+import io, os, sys, lazytiff
+with open(sys.argv[1], "rb") as file, lazytiff.open(file) as img, lazytiff.open(io.BytesIO(file.read())) as memory:
+    child = os.fork()
+    if child == 0:
+        try:
+            img.copy()
+        except lazytiff.ClosedError as error:
+            os._exit(int("fork" not in str(error) or memory.copy().sum() == 0))
+        os._exit(2)
+    assert os.waitpid(child, 0)[1] == 0
+    print(img.copy().sum())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program, path], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.stdout, done.stderr) == (f"{pixels.sum()}\n", "")
+
+
+# ---- errors and texts
+
+
+@pytest.mark.parametrize(
+    "error",
+    [lazytiff.FileChangedError("shorter"), lazytiff.DecodeError("bad", 3, 4), lazytiff.LimitError("large")],
+    ids=repr,
+)
+def test_errors_travel(error):
+    """Errors pickle, so that one in a worker process reaches its parent, and keep all they say."""
+    copy = pickle.loads(pickle.dumps(error))  # noqa: S301  # our own
+    assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))
+
+
+def test_default_codecs_and_others():
+    """What is decoded by default can be named together with more."""
+    data = helper.tiff(helper.page(np.ones((4, 5), "u1"), codec="lzw"))
+    assert lazytiff.load(data, codecs=["default", "pixarlog"]).sum() == 20
+    assert lazytiff.load(data, codecs=["thunderscan", "all"]).sum() == 20
+    with pytest.raises(lazytiff.UnsupportedTiffError):
+        lazytiff.load(data, codecs=["thunderscan"])
+
+
+def test_texts_without_the_file():
+    """What cannot be mapped is named in the error and in the warning; its bytes are not printed."""
+    data = helper.tiff(helper.page(np.ones((40, 50), "u1")))
+    with pytest.raises(lazytiff.NotMappableError) as caught:
+        lazytiff.open(data, mmap=True)
+    assert len(str(caught.value)) < 200
+    with pytest.warns(lazytiff.TiffWarning) as warned:
+        lazytiff.load(data, mmap=True).close()
+    assert len(str(warned[0].message)) < 200
+
+
+def test_explaining_a_page_of_unknown_predictor():
+    """A page that cannot be read can be explained."""
+    data = helper.tiff(helper.page(np.ones((4, 5), "u1"), codec="lzw", tags={317: 99}))
+    with lazytiff.TiffFile(data) as tif:
+        with pytest.raises(lazytiff.TiffError):
+            tif.pages[0].copy()
+        assert "predictor 99" in tif.pages[0].explain()
+
+
+def test_limits_that_are_none():
+    """A misspelt limit is an AttributeError: nobody is to believe himself protected."""
+    with pytest.raises(AttributeError):
+        lazytiff.limits.max_page = 3
+
+
+def test_readinto_that_claims_too_much():
+    """A file object that says it filled more than there was room for is a ValueError, and negative numbers too."""
+
+    class Boasting(io.BytesIO):
+        claim = None
+
+        def readinto(self, buffer):
+            return super().readinto(buffer) if self.claim is None else self.claim
+
+    file = Boasting(helper.tiff(helper.page(np.ones((40, 50), "u1"))))
+    with lazytiff.open(file) as img:
+        for file.claim in (-1, 1 << 40):
+            with pytest.raises(ValueError, match="bytes of room"):
+                img.copy()

@@ -1,5 +1,6 @@
 /* Batches: shared by threads, cancelled, and failing: always the first failed job is reported, with its page and chunk. */
 #include <pthread.h>
+#include <time.h>
 
 #include "encoding.h"
 #include "reading.h"
@@ -78,9 +79,10 @@ static void open_gate(struct gate *gate)
 
 static void pass_gate(struct gate *gate)
 {
+    const struct timespec late = {time(NULL) + 60, 0};
     pthread_mutex_lock(&gate->mutex);
     while (!gate->is_open)
-        pthread_cond_wait(&gate->changed, &gate->mutex);
+        CHECK(pthread_cond_timedwait(&gate->changed, &gate->mutex, &late) == 0);
     pthread_mutex_unlock(&gate->mutex);
 }
 

@@ -109,6 +109,30 @@ static void test_sparse_refused(void)
     }
 }
 
+/* Rows and pixels of any size may be left out: read whole, and a column of them. */
+static void check_wide(uint32_t columns, uint16_t samples)
+{
+    const struct tiff_entry entries[] = {{256, FIELD_LONG, 1, NULL, columns}, {257, FIELD_SHORT, 1, NULL, 2}, {258, FIELD_SHORT, 1, NULL, 16},
+                                         {259, FIELD_SHORT, 1, NULL, 1}, {273, FIELD_LONG, 1, NULL, 0}, {277, FIELD_SHORT, 1, NULL, samples},
+                                         {279, FIELD_LONG, 1, NULL, 0}, {42113, FIELD_ASCII, 4, "515", 0}};
+    struct tiff_builder tiff = tiff_new(0, 0);
+    tiff_add_page(&tiff, entries, 8);
+    struct opened opened = open_built(&tiff);
+    struct guarded pixels = read_pixels(&opened, 0), few = guarded_new(4);
+    const struct lzt_window window = {{0, 1, 2}, {columns - 1, 1, 1}, {samples - 1u, 1, 1}, 2, 2, 2};
+    const struct lzt_job job = {0, 0, 0, few.bytes, NULL};
+    struct lzt_batch *batch;
+    for (size_t i = 0; i < 4 * (size_t)columns * samples; i++)
+        CHECK(pixels.bytes[i] == (i % 2 == 0 ? 515 % 256 : 515 / 256));
+    CHECK(lzt_batch_open(opened.table, &window, 1, &job, 1, &batch, NULL) == LZT_OK);
+    CHECK(lzt_batch_run(batch, opened.reader, 0, NULL) == LZT_OK && memcmp(few.bytes, pixels.bytes, 4) == 0);
+    lzt_batch_close(batch);
+    guarded_free(&few);
+    guarded_free(&pixels);
+    close_all(&opened);
+    tiff_free(&tiff);
+}
+
 /* ---- Chunks that are there, or not quite ---- */
 
 enum { ROWS = 10, COLUMNS = 8, STRIP = 4, STRIPS = 3 };
@@ -252,6 +276,8 @@ int main(void)
 {
     test_sparse();
     test_sparse_refused();
+    check_wide(200001, 1);
+    check_wide(3, 65535);
     test_short();
     test_short_coded();
     for (int i = 0; i < 4; i++)

@@ -1,0 +1,78 @@
+"""From pages to arrays: which pages form a stack."""
+
+from __future__ import annotations
+
+import itertools
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lazytiff._lazy import LazyTiff
+from lazytiff.errors import EmptyStackError, FrameTypeError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from lazytiff._file import OpenFile
+    from lazytiff._pages import PageTable
+
+
+def stack(file: OpenFile, pages: int | slice | Sequence[int] | None, *, squeeze: bool) -> LazyTiff:
+    """Return the chosen pages, which must be of one frame type, as one array."""
+    if len(file.table) == 0:
+        raise EmptyStackError(f"{file.source.name} has no pages yet")
+    numbers = _choose(pages, len(file.table))
+    _require_one_frame_type(file.table, numbers)
+    return LazyTiff(file, numbers, squeeze=squeeze)
+
+
+def _require_one_frame_type(table: PageTable, numbers: NDArray[np.intp]) -> None:
+    first = table.layout(int(numbers[0])).frame_type
+    layouts = {number: table.layouts[number] for number in table.count_layouts(numbers)}
+    odd = [number for number, layout in layouts.items() if layout.problem or layout.frame_type != first]
+    if odd:
+        at = int(np.flatnonzero(np.isin(table.layout_numbers[numbers], odd))[0])
+        raise FrameTypeError(_describe_odd_page(table, int(numbers[0]), int(numbers[at])))
+
+
+def _describe_odd_page(table: PageTable, first: int, odd: int) -> str:
+    layout = table.layout(odd, readable=False)
+    what = "cannot be read" if layout.problem else f"is {layout.frame_type}"
+    return (
+        f"{table.source.name}: page {odd} {what}, page {first} is {table.layout(first).frame_type}; they "
+        "are no stack: choose with `pages=`, or see `lazytiff.TiffFile(path).stacks`, an array for each type"
+    )
+
+
+def stacks(file: OpenFile) -> list[LazyTiff]:
+    """Return an array for each frame type, in the order of their first pages."""
+    groups: dict[Any, list[NDArray[np.intp]]] = {}
+    numbers = file.table.layout_numbers
+    for number in file.table.count_layouts(slice(None)):
+        layout = file.table.layouts[number]
+        if not layout.problem:
+            groups.setdefault(layout.frame_type, []).append(np.flatnonzero(numbers == number))
+    pages = sorted((np.sort(np.concatenate(group)) for group in groups.values()), key=lambda group: int(group[0]))
+    return [LazyTiff(file, group, squeeze=False) for group in pages]
+
+
+def _choose(pages: int | slice | Sequence[int] | None, count: int) -> NDArray[np.intp]:
+    """Return the chosen page numbers; raise IndexError for one that is not there, ValueError when none is chosen."""
+    everything = np.arange(count)
+    if pages is None:
+        return everything
+    if isinstance(pages, slice):
+        chosen = everything[pages]
+    else:
+        wanted = np.atleast_1d(np.asarray(pages))
+        if wanted.ndim != 1 or (wanted.size and wanted.dtype.kind not in "iu"):
+            raise TypeError(f"pages must be an int, a slice or a sequence of int, not {pages!r}")
+        outside = next(itertools.compress(wanted, (wanted < -count) | (wanted >= count)), None)
+        if outside is not None:
+            raise IndexError(f"there is no page {outside}: the file has {count} pages")
+        chosen = everything[wanted.astype(np.intp)]
+    if not len(chosen):
+        raise ValueError(f"pages={pages!r} chooses none of the file's {count} pages")
+    return chosen
