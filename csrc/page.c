@@ -190,7 +190,7 @@ static enum lzt_status read_page(struct opening *opening)
         return status;
     if (!lzt_table_allows(page->table, page->layout->compression) || !lzt_codec_available(page->layout->compression))
         return lzt_fail(opening->error, LZT_UNSUPPORTED, "Compression %u %s", page->layout->compression,
-                        lzt_codec_available(page->layout->compression) ? "is not among the codecs that were asked for"
+                        lzt_codec_available(page->layout->compression) ? "is not among the allowed codecs (codecs=\"all\" adds the legacy ones)"
                                                                        : "is nothing that the linked libtiff can decode");
     find_chunks(opening);
     status = read_ycbcr(opening);

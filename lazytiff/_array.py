@@ -95,6 +95,18 @@ class TiffArray(ABC):
     def __len__(self) -> int:
         return self.shape[0]
 
+    def __bool__(self) -> bool:
+        """Refuse, as NumPy does for more than one element."""
+        raise ValueError(f"whether {self!r} is true is ambiguous; read it with `copy()` and use a.any() or a.all()")
+
+    def __eq__(self, other: object) -> bool:
+        """Refuse: to say False, as objects do, would pass for a comparison of pixels."""
+        raise TypeError(
+            f"{self!r} is compared with others once it is read: `img[...] == other`; `is` tells two arrays apart"
+        )
+
+    __hash__ = object.__hash__
+
     def __iter__(self) -> Iterator[NDArray[Any]]:
         return (self[i] for i in range(len(self)))
 

@@ -24,7 +24,7 @@ _UNASKED = 64 << 20  # what may always be tried
 def check(table: PageTable, wants: Sequence[Want], itemsize: int) -> None:
     """Raise LimitError when the wants are larger than the file can hold; for a borrower of the table's source."""
     wanted = sum(int(np.prod([float(size) for size in want.shape])) for want in wants) * itemsize
-    if wanted <= _UNASKED or wanted <= table.file_size * _least_expansion(table):
+    if wanted <= _UNASKED or wanted <= table.file_size * min(_least_expansion(table, want) for want in wants):
         return
     pages = sorted({int(page) for want in wants for page in want.pages})
     held = 0.0
@@ -50,8 +50,8 @@ def _expansion(layout: Layout) -> float:
     )
 
 
-def _least_expansion(table: PageTable) -> float:
-    return min(_expansion(layout) for layout in table.layouts if not layout.problem)
+def _least_expansion(table: PageTable, want: Want) -> float:
+    return min((_expansion(table.layouts[number]) for number in table.count_layouts(want.pages)), default=1.0)
 
 
 def _held_by(table: PageTable, page: int) -> Iterator[float]:

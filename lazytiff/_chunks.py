@@ -75,7 +75,7 @@ def _touched(span: range, size: int, total: int) -> tuple[NDArray[np.intp], NDAr
     if span.step <= size:
         parts = np.arange(span[0] // size, span[-1] // size + 1)
     else:
-        parts = np.unique(np.arange(span.start, span.stop, span.step) // size)
+        parts = np.arange(span.start, span.stop, span.step) // size  # a step of more than a part: never the same twice
     if span.step > 1 and size > 1 and total > 1:
         return parts, np.zeros(len(parts), bool)
     starts = parts * size

@@ -17,7 +17,7 @@ from lazytiff.errors import CorruptTiffError, LimitError
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
-    from typing import Self
+    from typing import NoReturn, Self
 
 
 class OpenFile:
@@ -80,6 +80,12 @@ class Opened:
     """What has an open file: it can be asked for it, and closed. A context manager."""
 
     _file: OpenFile
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled: an open file stays in its process."""
+        raise TypeError(
+            f"a {type(self).__name__} cannot be pickled; open {self.path or 'the file'} in the other process"
+        )
 
     @property
     def path(self) -> str | None:

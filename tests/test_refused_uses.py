@@ -1,0 +1,39 @@
+"""What an array on disk refuses, in words, rather than doing something else than a NumPy array would."""
+
+import pickle
+
+import pytest
+import tifffile
+
+import lazytiff
+
+
+@pytest.fixture
+def img(tmp_path):
+    """Open a stack of two pages."""
+    tifffile.imwrite(tmp_path / "two.tif", shape=(2, 4, 5), dtype="u1")
+    with lazytiff.open(tmp_path / "two.tif") as array:
+        yield array
+
+
+def test_truth(img):
+    """An array of several elements is neither true nor false, as in NumPy."""
+    with pytest.raises(ValueError, match=r"two\.tif.*ambiguous.*any\(\)"):
+        bool(img)
+
+
+@pytest.mark.parametrize("compare", [lambda a: a == 1, lambda a: a != 1, lambda a: a == a[...], lambda a: a in [None, 1]])
+def test_comparison(img, compare):
+    """A comparison that would not look at pixels is refused, not answered with False; arrays can still be keys."""
+    with pytest.raises(TypeError, match=r"img\[\.\.\.\] == other"):
+        compare(img)
+    assert {img: 1}[img] == 1
+
+
+@pytest.mark.parametrize("what", [lambda a: a, lambda a: a.pages[0]])
+def test_pickling(img, what):
+    """Nothing with an open file can be pickled; the text says what to do instead."""
+    with pytest.raises(TypeError, match=r"cannot be pickled; open .*two\.tif in the other process"):
+        pickle.dumps(what(img))
+    with lazytiff.TiffFile(img.path) as tif, pytest.raises(TypeError, match="cannot be pickled"):
+        pickle.dumps(tif)
