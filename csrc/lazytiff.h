@@ -195,7 +195,8 @@ enum lzt_status lzt_batch_open(const struct lzt_table *table, const struct lzt_w
                                const struct lzt_job *jobs, size_t job_count, struct lzt_batch **batch, struct lzt_error *error);
 /* Work on the batch for about milliseconds (0: until it is done), together with all other readers that were given it.
  * LZT_OK: nothing is left to begin; the batch is complete when every reader's call has returned that.
- * Other than LZT_OK and LZT_AGAIN: the batch failed; the error is that of its first failed job, whichever reader met it. */
+ * Other than LZT_OK and LZT_AGAIN: the batch failed; the error is that of the first job that has failed by now, whichever reader met it.
+ * Once every reader has returned, a further call says which job was the first of all. */
 enum lzt_status lzt_batch_run(struct lzt_batch *batch, struct lzt_reader *reader, uint32_t milliseconds, struct lzt_error *error);
 /* Make every lzt_batch_run on this batch return LZT_CANCELLED soon. May be called from any thread. */
 void lzt_batch_cancel(struct lzt_batch *batch);

@@ -13,6 +13,7 @@ import numpy as np
 
 from lazytiff import _binding, _capacity, _pool
 from lazytiff._chunks import Place, Want, needed_chunks, only_part, within
+from lazytiff.errors import TiffError
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -141,22 +142,28 @@ class _Order:
         if not len(jobs):
             return
 
-        def work() -> None:
-            table.source.join()  # a thread may begin after the caller has given up and closed the file
-            try:
-                reader = table.take_reader()
-                try:
-                    while batch.run(reader, _SLICE_MILLISECONDS):
-                        pass
-                finally:
-                    table.give_reader(reader)
-            finally:
-                table.source.leave()
-
-        _pool.run(work, self._workers(len(jobs)), batch.cancel)
+        try:
+            _pool.run(lambda: self._work(batch), self._workers(len(jobs)), batch.cancel)
+        except TiffError:
+            self._work(batch)  # raises the failure of the first chunk that failed, whichever thread came back first
+            raise
         cache.count_decoded(len(jobs))
         for key, chunk in self.keep:
             cache.put(key, chunk)
+
+    def _work(self, batch: _binding.Batch) -> None:
+        """Do one thread's share of the batch."""
+        table = self.reader.table
+        table.source.join()  # a thread may begin after the caller has given up and closed the file
+        try:
+            reader = table.take_reader()
+            try:
+                while batch.run(reader, _SLICE_MILLISECONDS):
+                    pass
+            finally:
+                table.give_reader(reader)
+        finally:
+            table.source.leave()
 
     def _workers(self, jobs: int) -> int:
         """Return how many threads to use; 0: this one."""
