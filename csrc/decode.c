@@ -129,7 +129,8 @@ static enum lzt_status decode_to_end(struct lzt_decoder *decoder, const struct l
         if (ended || status != LZT_OK)
             return status;
     }
-    return lzt_fail(error, LZT_LIMIT, "its bytes decode to more than %" PRIu64 ", the chunk has %zu", most, stream->output_length);
+    return lzt_fail(error, LZT_LIMIT, "its bytes decode to more than %" PRIu64 ", the chunk has %" PRIu64, most,
+                    (uint64_t)stream->output_length);
 }
 
 /* A zlib stream ends with the Adler-32 of what it decodes to (RFC 1950). libtiff with libdeflate accepts a stream that is longer than the

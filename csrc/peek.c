@@ -35,8 +35,8 @@ enum lzt_status lzt_peek_at(struct lzt_peek *peek, uint64_t offset, size_t lengt
                             struct lzt_error *error)
 {
     if (offset > peek->size || length > peek->size - offset)
-        return lzt_fail(error, LZT_CORRUPT, "%zu bytes at offset %" PRIu64 " are not in the file, which ends at %" PRIu64, length,
-                        offset, peek->size);
+        return lzt_fail(error, LZT_CORRUPT, "%" PRIu64 " bytes at offset %" PRIu64 " are not in the file, which ends at %" PRIu64,
+                        (uint64_t)length, offset, peek->size);
     if (offset < peek->start || offset - peek->start > peek->length || length > peek->length - (size_t)(offset - peek->start)) {
         size_t wanted = length > peek->stretch ? length : peek->stretch;
         wanted = (size_t)lzt_min64(wanted, peek->size - offset);

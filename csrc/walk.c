@@ -88,7 +88,8 @@ static enum lzt_status add_layout(struct walk *walk, const struct lzt_layout *la
 {
     struct lzt_table *table = walk->table;
     if (table->layout_count == table->options.max_layouts)
-        return lzt_fail(walk->error, LZT_LIMIT, "its pages have more than %zu different layouts, the limit max_layouts", table->layout_count);
+        return lzt_fail(walk->error, LZT_LIMIT, "its pages have more than %" PRIu64 " different layouts, the limit max_layouts",
+                        (uint64_t)table->layout_count);
     if (table->layout_count == table->layout_room) {
         const size_t room = table->layout_room == 0 ? 4 : 2 * table->layout_room;
         struct lzt_layout *layouts = realloc(table->layouts, room * sizeof *layouts);
