@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 from typing import TYPE_CHECKING
-
-import numpy as np
 
 from lazytiff.errors import LimitError
 
@@ -22,20 +22,23 @@ _UNASKED = 64 << 20  # what may always be tried
 
 
 def check(table: PageTable, wants: Sequence[Want], itemsize: int) -> None:
-    """Raise LimitError when the wants are larger than the file can hold; for a borrower of the table's source."""
-    wanted = sum(int(np.prod([float(size) for size in want.shape])) for want in wants) * itemsize
+    """Raise LimitError when the wants are larger than the file can hold; for a borrower of the table's source.
+
+    Pages may share chunks, or leave them out, so that together they hold more than the file has bytes. But a page whose
+    own chunks cannot hold its pixels is damaged, or made to exhaust memory.
+    """
+    wanted = sum(math.prod(want.shape) for want in wants) * itemsize
     if wanted <= _UNASKED or wanted <= table.file_size * min(_least_expansion(table, want) for want in wants):
         return
-    pages = sorted({int(page) for want in wants for page in want.pages})
-    held = 0.0
-    for page in pages:
-        held += sum(_held_by(table, page))
-        if held >= wanted:
-            return
-    raise LimitError(
-        f"{table.source.name}: {wanted} bytes of pixels were asked for, and the chunks of these {len(pages)} pages "
-        f"hold {held:.0f} at the most; the file is damaged, or made to exhaust memory"
-    )
+    for page in itertools.chain.from_iterable(want.pages for want in wants):
+        layout = table.layout(page)
+        claimed = layout.rows * layout.columns * layout.samples * layout.item_size
+        held = sum(_held_by(table, page))
+        if held < claimed:
+            raise LimitError(
+                f"{table.source.name}: page {page} claims {claimed} bytes of pixels, and its strips or tiles can hold "
+                f"{held:.0f} at the most; the file is damaged, or made to exhaust memory"
+            )
 
 
 def _expansion(layout: Layout) -> float:
@@ -63,4 +66,4 @@ def _held_by(table: PageTable, page: int) -> Iterator[float]:
     counts = tags.get("TileByteCounts" if layout.tiled else "StripByteCounts", table.file_size)
     for count in counts if isinstance(counts, tuple | bytes) else (counts,):
         length = count if isinstance(count, int) else table.file_size  # what is no number is as if it were not there
-        yield min(length * expansion, whole) if length else whole
+        yield min(min(length, table.file_size) * expansion, whole) if length else whole
