@@ -3,7 +3,8 @@
 Work is shared by handing the same task to several threads. The caller waits where Ctrl-C can reach it, and does not
 wait any longer once it did: a task must hold on to whatever it touches. It waits on a queue and not for futures, whose
 locks are held by Python code: Ctrl-C at the wrong moment leaves them locked, and the threads that want to tell a result
-hang for good. Work that is asked for by a thread of the pool runs in that thread, since all others may be waiting for it.
+hang for good. Work that is asked for by a thread of the pool runs in that thread, since all others may be waiting for
+it.
 """
 
 from __future__ import annotations
