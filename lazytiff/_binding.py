@@ -225,10 +225,6 @@ class Table:
         layouts = [lib.lzt_table_layout(self._handle, i) for i in range(count)]
         return [{name: getattr(layout, name) for name in names} for layout in layouts]
 
-    def layout_of(self, page: int) -> int:
-        """Return the number of the page's layout."""
-        return int(lib.lzt_table_rows(self._handle)[page].layout)
-
     def layout_numbers(self) -> NDArray[np.uint32]:
         """Return the number of each page's layout."""
         size = ffi.sizeof("struct lzt_row")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 class Limits:
     """Bounds on what a file may cost. Assign to a member to change it for files opened afterwards.
 
-    All sizes are in bytes.
+    `implicit_bytes` and `max_depth` count at once. All sizes are in bytes.
     """
 
     max_pages: int = 1 << 24

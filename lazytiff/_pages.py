@@ -83,11 +83,6 @@ class Layout:
         """Name of the compression scheme."""
         return _codecs.name_of(self.compression)
 
-    @property
-    def chunk_count(self) -> int:
-        """Strips or tiles of the page."""
-        return self.grid_rows * self.grid_columns * self.planes
-
     def __str__(self) -> str:
         names = {1: "", 2: " + horizontal predictor", 3: " + floating point predictor"}
         predictor = names.get(self.predictor, f" + predictor {self.predictor}")
@@ -102,7 +97,6 @@ class PageTable:
 
     def __init__(self, source: Source, limits: Limits, codecs: Sequence[int], ifds: Sequence[int] = ()) -> None:
         self.source = source
-        self.limits = limits
         self.codecs = codecs
         bounds = {name: value for name, value in asdict(limits).items() if name in _TABLE_LIMITS}
         with source:
