@@ -161,12 +161,18 @@ static enum lzt_status decode_lzw(struct lzt_decoder *decoder, const struct lzt_
     return status;
 }
 
+/* A stream whose own header says another size than the chunk has. */
+static enum lzt_status fail_size(const char *kind, uint32_t rows, uint32_t columns, const struct lzt_codec *codec, struct lzt_error *error)
+{
+    return lzt_fail(error, LZT_DECODE, "its %s stream holds %u x %u pixels, the chunk has %u x %u", kind, rows, columns, codec->rows,
+                    codec->columns);
+}
+
 static enum lzt_status check_frame(const struct lzt_jpeg_frame *frame, const struct lzt_codec *codec, int may_be_taller,
                                    struct lzt_error *error)
 {
     if (frame->columns != codec->columns || frame->rows < codec->rows || (frame->rows > codec->rows && !may_be_taller))
-        return lzt_fail(error, LZT_DECODE, "its JPEG stream holds %u x %u pixels, the chunk has %u x %u", frame->rows, frame->columns,
-                        codec->rows, codec->columns);
+        return fail_size("JPEG", frame->rows, frame->columns, codec, error);
     if (frame->components != codec->samples)
         return lzt_fail(error, LZT_DECODE, "its JPEG stream has %u components, the page %u samples", frame->components, codec->samples);
     if (frame->bits != codec->bits)
@@ -209,8 +215,7 @@ static enum lzt_status decode_webp(struct lzt_decoder *decoder, const struct lzt
     if (!lzt_webp_scan(stream->input, stream->length, &rows, &columns))
         return lzt_fail(error, LZT_DECODE, "its bytes are no WebP stream");
     if (columns != codec->columns || rows != codec->rows)
-        return lzt_fail(error, LZT_DECODE, "its WebP stream holds %u x %u pixels, the chunk has %u x %u", rows, columns, codec->rows,
-                        codec->columns);
+        return fail_size("WebP", rows, columns, codec, error);
     return decode_plainly(decoder, codec, stream, error);
 }
 
@@ -224,8 +229,7 @@ static enum lzt_status decode_jbig(struct lzt_decoder *decoder, const struct lzt
     if (!lzt_jbig_scan(stream->input, stream->length, codec->fill_order == 1, &rows, &columns))
         return lzt_fail(error, LZT_DECODE, "its bytes are no JBIG stream of one plane");
     if (columns != codec->columns || rows != codec->rows)
-        return lzt_fail(error, LZT_DECODE, "its JBIG stream holds %u x %u pixels, the chunk has %u x %u", rows, columns, codec->rows,
-                        codec->columns);
+        return fail_size("JBIG", rows, columns, codec, error);
     return decode_plainly(decoder, codec, stream, error);
 }
 

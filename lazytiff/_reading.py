@@ -135,13 +135,13 @@ class _Order:
 
     def carry_out(self, blocks: list[NDArray[Any]]) -> None:
         """Read everything that was ordered."""
-        jobs = np.concatenate(self.jobs) if self.jobs else np.empty(0, _binding.JOB)
         table, cache = self.reader.table, self.reader.cache
+        jobs = np.concatenate(self.jobs) if self.jobs else np.empty(0, _binding.JOB)
+        if not len(jobs):
+            table.check_size()  # as a batch does: what is in the cache is of no file any more that became shorter
+            return
         windows = np.array(self.windows, _binding.WINDOW)
         batch = _binding.Batch(table.handle, windows, jobs, (blocks, self.keep))
-        if not len(jobs):
-            return
-
         try:
             _pool.run(lambda: self._work(batch), self._workers(len(jobs)), batch.cancel)
         except TiffError:
