@@ -109,8 +109,9 @@ def glue() -> FFI:
 
 def sources() -> list[str]:
     """Return the C files of this platform, relative to the project, as setuptools wants them."""
-    other_platform = "os_posix.c" if WINDOWS else "os_win32.c"
-    return sorted(f"csrc/{file.name}" for file in (ROOT / "csrc").glob("*.c") if file.name != other_platform)
+    other_platform = "os_posix" if WINDOWS else "os_win32"
+    names = (file.name for file in (ROOT / "csrc").glob("*.c"))
+    return sorted(f"csrc/{name}" for name in names if not name.startswith(other_platform))
 
 
 class BuildExt(build_ext):

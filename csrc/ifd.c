@@ -1,14 +1,21 @@
 #include "ifd.h"
 
 #include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "bytes.h"
 #include "error.h"
 #include "layout.h"
+#include "source.h"
 #include "walk.h"
 
 enum { IFD_STRETCH = 4096 };
+
+/* IFDs nearer to each other than this are read many at a time, at the price of reading the pixels between them; farther ones one at a
+ * time. Copying 16 KiB takes about as long as one more system call. */
+enum { NEAR = 16 << 10, NEAR_STRETCH = 256 << 10 };
 
 /* Everything but the codecs of the past, which few files use and few people check (old-style JPEG, PixarLog, SGILog, ThunderScan, NeXT):
  * those are for who asks for them. */
@@ -82,7 +89,7 @@ static enum lzt_status read_header(struct lzt_table *table, uint64_t *first, str
 static enum lzt_status fill_table(struct lzt_table *table, const struct lzt_options *options, struct lzt_error *error)
 {
     uint64_t first = 0;
-    enum lzt_status status = lzt_source_size(table->source, &table->size, error);
+    enum lzt_status status = lzt_source_stamp(table->source, &table->size, &table->stamp, error);
     if (status == LZT_OK)
         status = take_options(table, options, error);
     if (status == LZT_OK)
@@ -144,6 +151,16 @@ const char *lzt_table_warning(const struct lzt_table *table, size_t index)
     return index < table->warning_count ? table->warnings[index] : NULL;
 }
 
+void lzt_table_warn(struct lzt_table *table, const char *format, ...)
+{
+    va_list values;
+    if (table->warning_count == LZT_MAX_WARNINGS)
+        return;
+    va_start(values, format);
+    vsnprintf(table->warnings[table->warning_count++], sizeof table->warnings[0], format, values);
+    va_end(values);
+}
+
 int lzt_table_is_bigtiff(const struct lzt_table *table)
 {
     return table->format.bigtiff;
@@ -159,6 +176,77 @@ uint64_t lzt_table_size(const struct lzt_table *table)
     return table->size;
 }
 
+size_t lzt_ifd_stretch(uint64_t offset, uint64_t next)
+{
+    return next > offset && next - offset < NEAR ? NEAR_STRETCH : IFD_STRETCH;
+}
+
+/* ---- Is it still the file that was opened? ------------------------------------------------------------------------------ */
+
+static enum lzt_status compare_size(const struct lzt_table *table, uint64_t size, struct lzt_error *error)
+{
+    if (size >= table->size)
+        return LZT_OK;
+    return lzt_fail(error, LZT_CHANGED, "the file had %" PRIu64 " bytes when it was opened and has %" PRIu64 " now", table->size, size);
+}
+
+enum lzt_status lzt_table_check_size(const struct lzt_table *table, uint64_t *size, struct lzt_error *error)
+{
+    enum lzt_status status = lzt_source_size(table->source, size, error);
+    return status == LZT_OK ? compare_size(table, *size, error) : status;
+}
+
+static enum lzt_status check_page(const struct lzt_table *table, uint64_t page, struct lzt_error *error)
+{
+    return page < table->pages ? LZT_OK : lzt_fail(error, LZT_USAGE, "page %" PRIu64 " of %" PRIu64, page, table->pages);
+}
+
+/* The page's IFD, as it was when it was walked. */
+static enum lzt_status read_ifd(const struct lzt_table *table, struct lzt_peek *peek, uint64_t page, struct lzt_directory *directory,
+                                struct lzt_error *error)
+{
+    const struct lzt_row *row = &table->rows[page];
+    enum lzt_status status = lzt_directory_read(peek, table->format, row->ifd, table->options.max_tags, directory, error);
+    if (status == LZT_CORRUPT || status == LZT_LIMIT || (status == LZT_OK && directory->hash != row->hash))
+        return lzt_fail(error, LZT_CHANGED, "the IFD at offset %" PRIu64 " is no longer the one that was there when it was opened",
+                        row->ifd);
+    return status;
+}
+
+static enum lzt_status verify_ifds(const struct lzt_table *table, const uint64_t *pages, size_t count, struct lzt_error *error)
+{
+    struct lzt_peek peek;
+    struct lzt_directory directory;
+    enum lzt_status status = LZT_OK;
+    uint64_t before = 0;
+    lzt_peek_open(&peek, table->source, table->size, IFD_STRETCH);
+    for (size_t i = 0; i < count && status == LZT_OK; i++) {
+        const uint64_t ifd = table->rows[pages[i]].ifd;
+        if (ifd == before) /* frames share the only IFD */
+            continue;
+        before = ifd;
+        peek.stretch = i + 1 < count ? lzt_ifd_stretch(ifd, table->rows[pages[i + 1]].ifd) : IFD_STRETCH;
+        status = read_ifd(table, &peek, pages[i], &directory, error);
+        if (status != LZT_OK)
+            lzt_fail_at(error, status, (int64_t)pages[i], -1);
+    }
+    lzt_peek_close(&peek);
+    return status;
+}
+
+enum lzt_status lzt_table_verify(const struct lzt_table *table, const uint64_t *pages, size_t count, struct lzt_error *error)
+{
+    uint64_t size, stamp;
+    enum lzt_status status = lzt_source_stamp(table->source, &size, &stamp, error);
+    if (status == LZT_OK)
+        status = compare_size(table, size, error);
+    for (size_t i = 0; i < count && status == LZT_OK; i++)
+        status = check_page(table, pages[i], error);
+    if (status != LZT_OK || (stamp != 0 && stamp == table->stamp))
+        return status;
+    return verify_ifds(table, pages, count, error);
+}
+
 /* ---- Tags of one page --------------------------------------------------------------------------------------------------- */
 
 enum lzt_status lzt_table_tags(const struct lzt_table *table, struct lzt_peek *peek, uint64_t page, struct lzt_tag **tags,
@@ -166,13 +254,10 @@ enum lzt_status lzt_table_tags(const struct lzt_table *table, struct lzt_peek *p
 {
     *tags = NULL;
     *count = 0;
-    if (page >= table->pages)
-        return lzt_fail(error, LZT_USAGE, "page %" PRIu64 " of %" PRIu64, page, table->pages);
-    const struct lzt_row *row = &table->rows[page];
     struct lzt_directory directory;
-    enum lzt_status status = lzt_directory_read(peek, table->format, row->ifd, table->options.max_tags, &directory, error);
-    if (status == LZT_CORRUPT || status == LZT_LIMIT || (status == LZT_OK && directory.hash != row->hash))
-        return lzt_fail(error, LZT_CHANGED, "the IFD at offset %" PRIu64 " is no longer the one that was there when it was opened", row->ifd);
+    enum lzt_status status = check_page(table, page, error);
+    if (status == LZT_OK)
+        status = read_ifd(table, peek, page, &directory, error);
     if (status != LZT_OK)
         return status;
     *tags = malloc(directory.count * sizeof **tags);

@@ -3,22 +3,34 @@
 #define LZT_IFD_H
 
 #include "directory.h"
+#include "error.h"
 
 enum { LZT_MAX_WARNINGS = 8 };
 
 struct lzt_table {
     struct lzt_source *source;
-    uint64_t size; /* of the source when the chain was walked */
+    uint64_t size;  /* of the source when the chain was walked */
+    uint64_t stamp; /* see lzt_source_stamp; taken before the chain was walked */
     struct lzt_format format;
     struct lzt_options options; /* every member filled in; codecs and ifds point nowhere */
     uint16_t *codecs;
     uint64_t pages, room;
+    uint64_t frame_bytes; /* from one page's pixels to the next one's, when all share the only IFD; 0: each page has its own */
     struct lzt_row *rows;
     size_t layout_count, layout_room;
     struct lzt_layout *layouts;
     size_t warning_count;
     char warnings[LZT_MAX_WARNINGS][320];
 };
+
+/* Keep a warning, if there are not too many already. */
+void lzt_table_warn(struct lzt_table *table, const char *format, ...) LZT_PRINTF(2, 3);
+
+/* How many bytes to read at once where the IFD at next is read after the one at offset. */
+size_t lzt_ifd_stretch(uint64_t offset, uint64_t next);
+
+/* The size now: the file may have grown since it was opened; LZT_CHANGED when it has shrunk. */
+enum lzt_status lzt_table_check_size(const struct lzt_table *table, uint64_t *size, struct lzt_error *error);
 
 /* 1: the codec was asked for when the table was opened. */
 int lzt_table_allows(const struct lzt_table *table, uint16_t compression);

@@ -8,6 +8,11 @@
  *     lzt_reader   what one thread needs to decode: buffers and a libtiff codec
  *     lzt_batch    many chunks of many pages to be read into the caller's arrays, shared by any number of readers
  *
+ * The way of a mapping, for pages whose pixels are stored as they are read:
+ *
+ *     lzt_extent   where the chunks of a page are
+ *     lzt_map      the file in memory: to read, to write, or to change without writing
+ *
  * Words: a page is one image file directory (IFD) and its image; a chunk is one strip or one tile; a strip is a tile as wide
  * as the image. Chunks of a page are numbered as in TIFF: row by row, and plane after plane when the planes are apart.
  *
@@ -15,9 +20,11 @@
  * may be NULL). Handles are set to NULL on failure; closing NULL does nothing.
  *
  * Threads: a source and a table may be used by any number of threads at a time, a reader by one at a time, a batch by one reader
- * in each of any number of threads. The library starts no thread, keeps no global state and installs no handler.
+ * in each of any number of threads, a map by any number of threads. The library starts no thread; it keeps no global state and
+ * installs no handler, but for maps that are opened with a guard.
  *
- * Lifetime: a table borrows its source, a reader its table, a batch its table and the caller's arrays: close in reverse order.
+ * Lifetime: a table borrows its source, a reader its table, a batch its table and the caller's arrays: close in reverse order. A map
+ * borrows nothing.
  */
 #ifndef LAZYTIFF_H
 #define LAZYTIFF_H
@@ -44,6 +51,9 @@ enum lzt_status {
     LZT_NO_MEMORY,
     LZT_CANCELLED, /* lzt_batch_cancel was called */
     LZT_CALLBACK,  /* the caller's own callback failed */
+    LZT_NOT_MAPPABLE, /* pixels are not in the file as they are in memory, or the file is none to be mapped: error.text says why */
+    LZT_LOCKED,       /* another handle or process holds a lock on the file that does not go with the one that is needed */
+    LZT_FULL,         /* a classic TIFF file would grow past 4 GiB */
     LZT_USAGE      /* an argument is out of range: a bug in the calling program */
 };
 
@@ -58,6 +68,7 @@ struct lzt_error {
 /* ---- Source ------------------------------------------------------------------------------------------------------------ */
 
 struct lzt_source;
+struct lzt_file;
 
 struct lzt_range {
     uint64_t offset;
@@ -71,6 +82,8 @@ typedef int (*lzt_read_ranges)(void *context, const struct lzt_range *ranges, si
 /* A regular file, opened for reading; other kinds of file are LZT_NOT_TIFF at once. path: as the system spells it (POSIX: bytes;
  * Windows: UTF-8). A deleted or renamed file stays readable. */
 enum lzt_status lzt_source_open(const char *path, struct lzt_source **source, struct lzt_error *error);
+/* The same, for reading and writing. */
+enum lzt_status lzt_source_open_writable(const char *path, struct lzt_source **source, struct lzt_error *error);
 /* size bytes at data, which stay the caller's and must outlive the source. */
 enum lzt_status lzt_source_open_memory(const void *data, uint64_t size, struct lzt_source **source, struct lzt_error *error);
 /* size bytes that read_ranges fetches. */
@@ -78,6 +91,8 @@ enum lzt_status lzt_source_open_callback(lzt_read_ranges read_ranges, void *cont
                                          struct lzt_error *error);
 /* The size now: a file may have grown or shrunk since it was opened. */
 enum lzt_status lzt_source_size(struct lzt_source *source, uint64_t *size, struct lzt_error *error);
+/* The open file, which stays the source's; NULL when the bytes are in memory or come from callbacks. */
+struct lzt_file *lzt_source_file(struct lzt_source *source);
 void lzt_source_close(struct lzt_source *source);
 
 /* ---- Table of pages ---------------------------------------------------------------------------------------------------- */
@@ -120,9 +135,10 @@ struct lzt_layout {
 };
 
 struct lzt_row {
-    uint64_t ifd;  /* where the page's IFD is in the file */
-    uint64_t hash; /* of the IFD's entries, without the link to the next one */
-    uint64_t data; /* where the page's only chunk is in the file; 0 when it has several */
+    uint64_t ifd;    /* where the page's IFD is in the file; frames behind the only IFD of a file share it */
+    uint64_t hash;   /* of the IFD's entries, without the link to the next one */
+    uint64_t data;   /* where the page's only chunk is in the file; 0 when it has several, or when only its IFD tells */
+    uint64_t length; /* of that chunk, as its IFD says; 0: it does not say */
     uint32_t layout;
     uint32_t tags; /* in the IFD */
 };
@@ -140,6 +156,10 @@ const char *lzt_table_warning(const struct lzt_table *table, size_t index); /* N
 int lzt_table_is_bigtiff(const struct lzt_table *table);
 int lzt_table_is_big_endian(const struct lzt_table *table);
 uint64_t lzt_table_size(const struct lzt_table *table); /* of the source when the chain was walked */
+
+/* LZT_CHANGED when the source has become shorter since, or when the IFD of one of these pages is not the one that was walked. Where the
+ * system tells that nobody has written to the file since, no IFD is read. */
+enum lzt_status lzt_table_verify(const struct lzt_table *table, const uint64_t *pages, size_t count, struct lzt_error *error);
 
 /* Why pages of this layout cannot be read: fills error and returns its status, LZT_OK when they can. */
 enum lzt_status lzt_layout_problem(const struct lzt_layout *layout, struct lzt_error *error);
@@ -204,6 +224,77 @@ void lzt_batch_close(struct lzt_batch *batch);
 
 /* One whole page into pixels: rows x columns x samples items of the page's layout, in C order; bytes is the room there. */
 enum lzt_status lzt_read_page(struct lzt_reader *reader, uint64_t page, void *pixels, uint64_t bytes, struct lzt_error *error);
+
+/* ---- Where pixels are -------------------------------------------------------------------------------------------------- */
+
+/* Where the chunks of a page are, whose pixels are stored as they are read (layout.direct): bytes from one chunk to the next one. */
+struct lzt_extent {
+    uint64_t offset;             /* of the first chunk in the file */
+    int64_t across, down, plane; /* to the next chunk on its right, below it, in the next plane; 0 where there is none */
+    uint64_t regular;            /* 1: all chunks lie at these distances; 0: lzt_table_chunks tells where they are */
+};
+
+/* The extents of these pages. LZT_NOT_MAPPABLE when pixels of one are not in the file as they are in memory: error.page and error.chunk say
+ * which, error.text why. */
+enum lzt_status lzt_table_extents(const struct lzt_table *table, const uint64_t *pages, size_t count, struct lzt_extent *extents,
+                                  struct lzt_error *error);
+/* Where each chunk of the page is, for pages that have an extent; offsets has room for capacity of them. */
+enum lzt_status lzt_table_chunks(const struct lzt_table *table, uint64_t page, uint64_t *offsets, uint64_t capacity,
+                                 struct lzt_error *error);
+/* LZT_NOT_MAPPABLE when chunks of these pages overlap each other or anything else that the file's IFDs tell of: to write to the one would
+ * change the other. */
+enum lzt_status lzt_table_check_apart(const struct lzt_table *table, const uint64_t *pages, size_t count, struct lzt_error *error);
+
+/* ---- Mapping ----------------------------------------------------------------------------------------------------------- */
+
+struct lzt_map;
+
+enum lzt_map_mode {
+    LZT_MAP_READ = 1,
+    LZT_MAP_WRITE, /* what is written to memory goes to the file, which must have been opened for writing */
+    LZT_MAP_COPY   /* what is written to memory stays there */
+};
+
+/* Map the first length bytes of the file, which must have as many. The map has its own handle on the file.
+ *
+ * LZT_MAP_WRITE takes a shared lock for as long as the map is open: many may fill disjoint pixels, and nobody changes the structure
+ * meanwhile (LZT_LOCKED when somebody does). It gives the file the disk space that it lacks (a sparse file), so that writing to memory finds
+ * no full disk, and is LZT_NOT_MAPPABLE on the file systems of other machines, which promise nothing to those who write through maps.
+ *
+ * Memory whose bytes the file does not have any more, or the disk cannot read, kills the process that touches it (SIGBUS). With guard 1, which
+ * only POSIX systems have (LZT_UNSUPPORTED), it reads as zeros instead, and the map is poisoned: see lzt_map_check. The guard installs a
+ * handler for SIGBUS when the first such map of the process is opened, and passes on whatever is not about one of them. */
+enum lzt_status lzt_map_open(struct lzt_file *file, enum lzt_map_mode mode, uint64_t length, int guard, struct lzt_map **map,
+                             struct lzt_error *error);
+uint8_t *lzt_map_bytes(const struct lzt_map *map);
+/* LZT_CHANGED when the guard has put zeros into the map. */
+enum lzt_status lzt_map_check(const struct lzt_map *map, struct lzt_error *error);
+/* Write count pieces of length bytes, one after the other in data, to these offsets of the file (LZT_MAP_WRITE: by a write, so that what
+ * goes wrong is an error and no signal) or of memory (LZT_MAP_COPY). */
+enum lzt_status lzt_map_store(struct lzt_map *map, const uint64_t *offsets, uint64_t count, uint64_t length, const void *data,
+                              struct lzt_error *error);
+/* Wait until everything that was written is on the disk; other modes have nothing to wait for. After a failure, what was written may be lost
+ * (the system forgets it), so that every later call fails too. */
+enum lzt_status lzt_map_flush(struct lzt_map *map, struct lzt_error *error);
+void lzt_map_close(struct lzt_map *map);
+
+/* ---- Creating ---------------------------------------------------------------------------------------------------------- */
+
+/* A file of equal uncompressed pages, one strip each, pixel after pixel and page after page without a gap. Set size to
+ * sizeof(struct lzt_new_stack). */
+struct lzt_new_stack {
+    size_t size;
+    uint64_t pages;
+    uint32_t rows, columns, samples;
+    uint16_t kind, item_size; /* of a sample: enum lzt_kind but for LZT_BOOL, bytes */
+    uint16_t big_endian;      /* 1: numbers begin with their most significant byte */
+    int32_t photometric;      /* -1: RGB (2) for 3 or 4 unsigned samples of 8 bits, otherwise min-is-black (1) */
+    int32_t bigtiff;          /* 1: yes; 0: no (LZT_FULL when it does not fit into 4 GiB); -1: where it does not fit into a classic file */
+};
+
+/* Make the file at path, whose pixels are 0 and have their disk space; a full disk is an error now. LZT_SYSTEM with EEXIST when there is
+ * such a file. The name appears when the file is complete. */
+enum lzt_status lzt_create_zeros(const char *path, const struct lzt_new_stack *stack, struct lzt_error *error);
 
 /* ---- About ------------------------------------------------------------------------------------------------------------- */
 

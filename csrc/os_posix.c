@@ -1,9 +1,6 @@
-#define _POSIX_C_SOURCE 200809L
-#define _FILE_OFFSET_BITS 64
-
-#include "os.h"
-
 #ifndef _WIN32
+
+#include "os_posix.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,9 +14,8 @@
 
 _Static_assert(sizeof(off_t) == 8, "files may be larger than 2 GiB");
 
-struct lzt_file {
-    int descriptor;
-};
+/* macOS refuses 2 GiB and more in one call, Linux cuts them. */
+enum { MOST_AT_ONCE = 1 << 30 };
 
 static enum lzt_status check_kind(mode_t mode, struct lzt_error *error)
 {
@@ -53,21 +49,22 @@ static int open_descriptor(const char *path, int flags)
 {
     int descriptor;
     do
-        descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | flags);
+        descriptor = open(path, O_CLOEXEC | O_NOCTTY | flags);
     while (descriptor < 0 && errno == EINTR);
     return descriptor;
 }
 
-enum lzt_status lzt_file_open(const char *path, struct lzt_file **file, struct lzt_error *error)
+enum lzt_status lzt_file_open(const char *path, int writable, struct lzt_file **file, struct lzt_error *error)
 {
     *file = NULL;
     enum lzt_status status = check_path(path, error);
     if (status != LZT_OK)
         return status;
-    struct lzt_file opened = {open_descriptor(path, O_NONBLOCK)};
+    const int flags = writable ? O_RDWR : O_RDONLY;
+    struct lzt_file opened = {.descriptor = open_descriptor(path, flags | O_NONBLOCK)};
     /* A lease, as file servers take them, is broken by waiting; only a lease makes a regular file answer so. */
     if (opened.descriptor < 0 && errno == EAGAIN)
-        opened.descriptor = open_descriptor(path, 0);
+        opened.descriptor = open_descriptor(path, flags);
     if (opened.descriptor < 0)
         return lzt_fail_system(error, errno, "cannot open the file");
     struct stat about;
@@ -75,6 +72,7 @@ enum lzt_status lzt_file_open(const char *path, struct lzt_file **file, struct l
         status = lzt_fail_system(error, errno, "cannot ask for the kind of the file");
     else
         status = check_kind(about.st_mode, error);
+    opened.remote = lzt_posix_remote(opened.descriptor);
     if (status == LZT_OK && (*file = malloc(sizeof **file)) == NULL)
         status = lzt_fail_memory(error, sizeof **file);
     if (status == LZT_OK)
@@ -84,11 +82,29 @@ enum lzt_status lzt_file_open(const char *path, struct lzt_file **file, struct l
     return status;
 }
 
+enum lzt_status lzt_file_share(const struct lzt_file *file, struct lzt_file **other, struct lzt_error *error)
+{
+    *other = malloc(sizeof **other);
+    if (*other == NULL)
+        return lzt_fail_memory(error, sizeof **other);
+    **other = (struct lzt_file){.descriptor = fcntl(file->descriptor, F_DUPFD_CLOEXEC, 0), .remote = file->remote};
+    if ((*other)->descriptor >= 0)
+        return LZT_OK;
+    const int why = errno;
+    free(*other);
+    *other = NULL;
+    return lzt_fail_system(error, why, "cannot have a second handle on the file");
+}
+
 void lzt_file_close(struct lzt_file *file)
 {
     if (file == NULL)
         return;
+    if (file->temporary != NULL)
+        unlink(file->temporary);
     close(file->descriptor);
+    free(file->path);
+    free(file->temporary);
     free(file);
 }
 
@@ -101,15 +117,39 @@ enum lzt_status lzt_file_size(struct lzt_file *file, uint64_t *size, struct lzt_
     return LZT_OK;
 }
 
+enum lzt_status lzt_file_stamp(struct lzt_file *file, uint64_t *size, uint64_t *stamp, struct lzt_error *error)
+{
+    enum { TICK = 3 }; /* seconds: more than the 2 of FAT, the coarsest clock of a file system */
+    struct stat about;
+    struct timespec now;
+    *stamp = 0;
+    if (fstat(file->descriptor, &about) != 0)
+        return lzt_fail_system(error, errno, "cannot ask for the size of the file");
+    *size = (uint64_t)about.st_size;
+#ifdef __APPLE__
+    const struct timespec changed = about.st_ctimespec;
+#else
+    const struct timespec changed = about.st_ctim;
+#endif
+    /* The time of change, which unlike that of modification nobody can set. What another machine says of it may be old. */
+    if (file->remote == NULL && clock_gettime(CLOCK_REALTIME, &now) == 0 && changed.tv_sec > 0 && now.tv_sec - changed.tv_sec > TICK)
+        *stamp = (uint64_t)changed.tv_sec * 1000000000u + (uint64_t)changed.tv_nsec;
+    return LZT_OK;
+}
+
+static int no_file_reaches(uint64_t offset, size_t length)
+{
+    return offset > INT64_MAX || length > INT64_MAX - offset;
+}
+
 enum lzt_status lzt_file_read(struct lzt_file *file, uint64_t offset, void *buffer, size_t length, size_t *got,
                               struct lzt_error *error)
 {
-    const size_t most = (size_t)1 << 30; /* macOS refuses 2 GiB and more in one call, Linux cuts them */
     *got = 0;
-    if (offset > INT64_MAX || length > INT64_MAX - offset)
+    if (no_file_reaches(offset, length))
         return lzt_fail_system(error, EINVAL, "no file reaches as far as the bytes to be read");
     while (*got < length) {
-        size_t wanted = length - *got < most ? length - *got : most;
+        size_t wanted = length - *got < MOST_AT_ONCE ? length - *got : MOST_AT_ONCE;
         ssize_t read = pread(file->descriptor, (uint8_t *)buffer + *got, wanted, (off_t)(offset + *got));
         if (read == 0)
             break;
@@ -119,6 +159,64 @@ enum lzt_status lzt_file_read(struct lzt_file *file, uint64_t offset, void *buff
             return lzt_fail_system(error, errno, "cannot read from the file");
     }
     return LZT_OK;
+}
+
+enum lzt_status lzt_file_write(struct lzt_file *file, uint64_t offset, const void *buffer, size_t length, struct lzt_error *error)
+{
+    size_t done = 0;
+    if (no_file_reaches(offset, length))
+        return lzt_fail_system(error, EFBIG, "no file reaches as far as the bytes to be written");
+    while (done < length) {
+        size_t wanted = length - done < MOST_AT_ONCE ? length - done : MOST_AT_ONCE;
+        ssize_t written = pwrite(file->descriptor, (const uint8_t *)buffer + done, wanted, (off_t)(offset + done));
+        if (written > 0)
+            done += (size_t)written;
+        else if (written == 0) /* no system is known to do that, but to go on would be for ever */
+            return lzt_fail_system(error, EIO, "cannot write to the file");
+        else if (errno != EINTR)
+            return lzt_fail_system(error, errno, "cannot write to the file");
+    }
+    return LZT_OK;
+}
+
+enum lzt_status lzt_file_sync(struct lzt_file *file, struct lzt_error *error)
+{
+#ifdef F_FULLFSYNC
+    /* fsync of macOS leaves the bytes in the disk's own memory; not every file system knows this call. */
+    if (fcntl(file->descriptor, F_FULLFSYNC) == 0)
+        return LZT_OK;
+#endif
+    int result;
+    do
+        result = fsync(file->descriptor);
+    while (result != 0 && errno == EINTR);
+    return result == 0 ? LZT_OK : lzt_fail_system(error, errno, "cannot write the file to the disk");
+}
+
+const char *lzt_file_remote(struct lzt_file *file)
+{
+    return file->remote;
+}
+
+enum lzt_status lzt_file_lock(struct lzt_file *file, int exclusive, struct lzt_error *error)
+{
+#ifdef F_OFD_SETLK
+    const int command = F_OFD_SETLK; /* the lock belongs to the open file and not to the process */
+#else
+    const int command = F_SETLK;
+#endif
+    struct flock lock = {.l_type = exclusive ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET, .l_start = INT64_MAX - 1, .l_len = 1};
+    int result;
+    do
+        result = fcntl(file->descriptor, command, &lock);
+    while (result != 0 && errno == EINTR);
+    if (result == 0)
+        return LZT_OK;
+    if (errno != EAGAIN && errno != EACCES)
+        return lzt_fail_system(error, errno, "cannot lock the file");
+    return lzt_fail(error, LZT_LOCKED,
+                    exclusive ? "it is open for writing elsewhere; its structure can be changed when it is closed there"
+                              : "its structure is being changed elsewhere; it can be written to when that has ended");
 }
 
 uint64_t lzt_milliseconds(void)

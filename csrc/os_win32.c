@@ -1,18 +1,13 @@
-#include "os.h"
-
 #ifdef _WIN32
 
-#define WIN32_LEAN_AND_MEAN
-#include <windows.h>
+#include "os_win32.h"
 
 #include <errno.h>
 #include <stdlib.h>
 
 #include "error.h"
 
-struct lzt_file {
-    HANDLE handle;
-};
+enum { MOST_AT_ONCE = 1 << 30 }; /* a DWORD holds less than 4 GiB */
 
 static int to_errno(DWORD code)
 {
@@ -28,12 +23,24 @@ static int to_errno(DWORD code)
     case ERROR_ACCESS_DENIED:
     case ERROR_SHARING_VIOLATION:
     case ERROR_LOCK_VIOLATION:
+    case ERROR_USER_MAPPED_FILE:
         return EACCES;
+    case ERROR_FILE_EXISTS:
+    case ERROR_ALREADY_EXISTS:
+        return EEXIST;
+    case ERROR_DISK_FULL:
+    case ERROR_HANDLE_DISK_FULL:
+        return ENOSPC;
+    case ERROR_FILE_TOO_LARGE:
+        return EFBIG;
+    case ERROR_WRITE_PROTECT:
+        return EROFS;
     case ERROR_TOO_MANY_OPEN_FILES:
         return EMFILE;
     case ERROR_NOT_ENOUGH_MEMORY:
     case ERROR_OUTOFMEMORY:
     case ERROR_NO_SYSTEM_RESOURCES:
+    case ERROR_COMMITMENT_LIMIT:
         return ENOMEM;
     case ERROR_FILENAME_EXCED_RANGE:
         return ENAMETOOLONG;
@@ -46,18 +53,17 @@ static int to_errno(DWORD code)
     }
 }
 
-static enum lzt_status fail_windows(struct lzt_error *error, DWORD code, const char *what)
+enum lzt_status lzt_win32_fail(struct lzt_error *error, DWORD code, const char *what)
 {
     return lzt_fail_system(error, to_errno(code), what);
 }
 
-/* The path in the system's own encoding, to be freed. */
-static enum lzt_status widen(const char *path, wchar_t **wide, struct lzt_error *error)
+enum lzt_status lzt_win32_widen(const char *path, wchar_t **wide, struct lzt_error *error)
 {
     *wide = NULL;
     int length = MultiByteToWideChar(CP_UTF8, MB_ERR_INVALID_CHARS, path, -1, NULL, 0);
     if (length <= 0)
-        return fail_windows(error, GetLastError(), "the path is not UTF-8");
+        return lzt_win32_fail(error, GetLastError(), "the path is not UTF-8");
     *wide = malloc((size_t)length * sizeof **wide);
     if (*wide == NULL)
         return lzt_fail_memory(error, (uint64_t)length * sizeof **wide);
@@ -79,7 +85,7 @@ static enum lzt_status check_kind(HANDLE handle, struct lzt_error *error)
     }
 }
 
-static enum lzt_status open_handle(const wchar_t *path, HANDLE *handle, struct lzt_error *error)
+static enum lzt_status open_handle(const wchar_t *path, int writable, HANDLE *handle, struct lzt_error *error)
 {
     *handle = INVALID_HANDLE_VALUE;
     /* CreateFileW calls a directory "access denied". */
@@ -87,25 +93,26 @@ static enum lzt_status open_handle(const wchar_t *path, HANDLE *handle, struct l
     if (attributes != INVALID_FILE_ATTRIBUTES && (attributes & FILE_ATTRIBUTE_DIRECTORY))
         return lzt_fail(error, LZT_NOT_TIFF, "a directory, not a file");
     /* Others may go on writing, rename and delete, as everywhere else. */
+    const DWORD access = writable ? GENERIC_READ | GENERIC_WRITE : GENERIC_READ;
     const DWORD share = FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE;
-    *handle = CreateFileW(path, GENERIC_READ, share, NULL, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, NULL);
+    *handle = CreateFileW(path, access, share, NULL, OPEN_EXISTING, FILE_ATTRIBUTE_NORMAL, NULL);
     if (*handle == INVALID_HANDLE_VALUE)
-        return fail_windows(error, GetLastError(), "cannot open the file");
+        return lzt_win32_fail(error, GetLastError(), "cannot open the file");
     enum lzt_status status = check_kind(*handle, error);
     if (status != LZT_OK)
         CloseHandle(*handle);
     return status;
 }
 
-enum lzt_status lzt_file_open(const char *path, struct lzt_file **file, struct lzt_error *error)
+enum lzt_status lzt_file_open(const char *path, int writable, struct lzt_file **file, struct lzt_error *error)
 {
     *file = NULL;
     wchar_t *wide;
-    enum lzt_status status = widen(path, &wide, error);
+    enum lzt_status status = lzt_win32_widen(path, &wide, error);
     if (status != LZT_OK)
         return status;
-    struct lzt_file opened;
-    status = open_handle(wide, &opened.handle, error);
+    struct lzt_file opened = {.path = NULL};
+    status = open_handle(wide, writable, &opened.handle, error);
     free(wide);
     if (status != LZT_OK)
         return status;
@@ -118,11 +125,32 @@ enum lzt_status lzt_file_open(const char *path, struct lzt_file **file, struct l
     return LZT_OK;
 }
 
+enum lzt_status lzt_file_share(const struct lzt_file *file, struct lzt_file **other, struct lzt_error *error)
+{
+    const HANDLE process = GetCurrentProcess();
+    *other = calloc(1, sizeof **other);
+    if (*other == NULL)
+        return lzt_fail_memory(error, sizeof **other);
+    if (DuplicateHandle(process, file->handle, process, &(*other)->handle, 0, FALSE, DUPLICATE_SAME_ACCESS))
+        return LZT_OK;
+    const DWORD why = GetLastError();
+    free(*other);
+    *other = NULL;
+    return lzt_win32_fail(error, why, "cannot have a second handle on the file");
+}
+
 void lzt_file_close(struct lzt_file *file)
 {
     if (file == NULL)
         return;
+    if (file->temporary != NULL) {
+        /* By the handle and not by the name, which others may have moved. Not earlier, because such a handle is good for nothing more. */
+        FILE_DISPOSITION_INFO gone = {.DeleteFile = TRUE};
+        SetFileInformationByHandle(file->handle, FileDispositionInfo, &gone, sizeof gone);
+    }
     CloseHandle(file->handle);
+    free(file->path);
+    free(file->temporary);
     free(file);
 }
 
@@ -130,36 +158,89 @@ enum lzt_status lzt_file_size(struct lzt_file *file, uint64_t *size, struct lzt_
 {
     LARGE_INTEGER answer;
     if (!GetFileSizeEx(file->handle, &answer))
-        return fail_windows(error, GetLastError(), "cannot ask for the size of the file");
+        return lzt_win32_fail(error, GetLastError(), "cannot ask for the size of the file");
     *size = (uint64_t)answer.QuadPart;
     return LZT_OK;
+}
+
+/* No time that Windows keeps of a file is sure to change before whoever writes to the file closes it, and an acquisition does not close it
+ * for hours (learn.microsoft.com/en-us/windows/win32/sysinfo/file-times). */
+enum lzt_status lzt_file_stamp(struct lzt_file *file, uint64_t *size, uint64_t *stamp, struct lzt_error *error)
+{
+    *stamp = 0;
+    return lzt_file_size(file, size, error);
+}
+
+static int no_file_reaches(uint64_t offset, size_t length)
+{
+    return offset > INT64_MAX || length > INT64_MAX - offset;
+}
+
+/* With an offset in each call, threads need not agree on the handle's position; the call still waits for the bytes. */
+static OVERLAPPED place_of(uint64_t offset)
+{
+    return (OVERLAPPED){.Offset = (DWORD)(offset & 0xFFFFFFFF), .OffsetHigh = (DWORD)(offset >> 32)};
 }
 
 enum lzt_status lzt_file_read(struct lzt_file *file, uint64_t offset, void *buffer, size_t length, size_t *got,
                               struct lzt_error *error)
 {
-    const size_t most = (size_t)1 << 30; /* a DWORD holds less than 4 GiB */
     *got = 0;
-    if (offset > INT64_MAX || length > INT64_MAX - offset)
+    if (no_file_reaches(offset, length))
         return lzt_fail_system(error, EINVAL, "no file reaches as far as the bytes to be read");
     while (*got < length) {
-        size_t wanted = length - *got < most ? length - *got : most;
-        /* With an offset in each call, threads need not agree on the handle's position; the call still waits for the bytes. */
-        OVERLAPPED place = {0};
-        place.Offset = (DWORD)((offset + *got) & 0xFFFFFFFF);
-        place.OffsetHigh = (DWORD)((offset + *got) >> 32);
+        size_t wanted = length - *got < MOST_AT_ONCE ? length - *got : MOST_AT_ONCE;
+        OVERLAPPED place = place_of(offset + *got);
         DWORD read = 0;
         if (!ReadFile(file->handle, (uint8_t *)buffer + *got, (DWORD)wanted, &read, &place)) {
             DWORD code = GetLastError();
             if (code == ERROR_HANDLE_EOF)
                 break;
-            return fail_windows(error, code, "cannot read from the file");
+            return lzt_win32_fail(error, code, "cannot read from the file");
         }
         if (read == 0)
             break;
         *got += read;
     }
     return LZT_OK;
+}
+
+enum lzt_status lzt_file_write(struct lzt_file *file, uint64_t offset, const void *buffer, size_t length, struct lzt_error *error)
+{
+    size_t done = 0;
+    if (no_file_reaches(offset, length))
+        return lzt_fail_system(error, EFBIG, "no file reaches as far as the bytes to be written");
+    while (done < length) {
+        size_t wanted = length - done < MOST_AT_ONCE ? length - done : MOST_AT_ONCE;
+        OVERLAPPED place = place_of(offset + done);
+        DWORD written = 0;
+        if (!WriteFile(file->handle, (const uint8_t *)buffer + done, (DWORD)wanted, &written, &place))
+            return lzt_win32_fail(error, GetLastError(), "cannot write to the file");
+        if (written == 0) /* no system is known to do that, but to go on would be for ever */
+            return lzt_fail_system(error, EIO, "cannot write to the file");
+        done += written;
+    }
+    return LZT_OK;
+}
+
+enum lzt_status lzt_file_sync(struct lzt_file *file, struct lzt_error *error)
+{
+    if (!FlushFileBuffers(file->handle))
+        return lzt_win32_fail(error, GetLastError(), "cannot write the file to the disk");
+    return LZT_OK;
+}
+
+enum lzt_status lzt_file_lock(struct lzt_file *file, int exclusive, struct lzt_error *error)
+{
+    OVERLAPPED place = place_of(INT64_MAX - 1);
+    if (LockFileEx(file->handle, LOCKFILE_FAIL_IMMEDIATELY | (exclusive ? LOCKFILE_EXCLUSIVE_LOCK : 0), 0, 1, 0, &place))
+        return LZT_OK;
+    const DWORD code = GetLastError();
+    if (code != ERROR_LOCK_VIOLATION)
+        return lzt_win32_fail(error, code, "cannot lock the file");
+    return lzt_fail(error, LZT_LOCKED,
+                    exclusive ? "it is open for writing elsewhere; its structure can be changed when it is closed there"
+                              : "its structure is being changed elsewhere; it can be written to when that has ended");
 }
 
 uint64_t lzt_milliseconds(void)

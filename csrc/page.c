@@ -205,8 +205,10 @@ enum lzt_status lzt_page_open(struct lzt_page *page, const struct lzt_table *tab
 {
     struct opening opening = {.page = page, .error = error};
     struct lzt_tag *tags;
-    if (page->table == table && page->number == number)
+    if (page->table == table && (page->number == number || (table->frame_bytes != 0 && number < table->pages))) {
+        page->number = number; /* frames have everything in common but their place */
         return LZT_OK;
+    }
     lzt_page_close(page);
     lzt_peek_open(&opening.peek, table->source, table->size, PAGE_STRETCH);
     enum lzt_status status = lzt_table_tags(table, &opening.peek, number, &tags, &opening.count, error);
@@ -285,8 +287,8 @@ static enum lzt_status look_up(struct lzt_page *page, struct lzt_list *list, uin
     return LZT_OK;
 }
 
-/* Bytes that an uncompressed chunk must have; strips at the lower edge are shorter, tiles never. */
-static uint64_t plain_bytes(const struct lzt_layout *layout, uint64_t chunk)
+/* Strips at the lower edge are shorter, tiles never. */
+uint64_t lzt_page_plain_bytes(const struct lzt_layout *layout, uint64_t chunk)
 {
     uint32_t rows = layout->chunk_rows;
     const uint64_t row = chunk / layout->grid_columns % layout->grid_rows;
@@ -309,6 +311,8 @@ enum lzt_status lzt_page_chunk(struct lzt_page *page, uint64_t chunk, uint64_t *
         return lzt_fail(error, LZT_CORRUPT, "the page says of %" PRIu64 " chunks how long they are", page->lengths.tag.count);
     /* Early writers left the lengths of uncompressed chunks out, or 0. */
     if (status == LZT_OK && *length == 0 && *offset != 0 && page->layout->compression == LZT_NONE)
-        *length = plain_bytes(page->layout, chunk);
+        *length = lzt_page_plain_bytes(page->layout, chunk);
+    if (*offset != 0)
+        *offset += page->number * page->table->frame_bytes;
     return status;
 }

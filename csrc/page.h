@@ -36,7 +36,10 @@ struct lzt_page {
 enum lzt_status lzt_page_open(struct lzt_page *page, const struct lzt_table *table, uint64_t number, struct lzt_error *error);
 void lzt_page_close(struct lzt_page *page);
 
-/* Where chunk is in the file, as the page says: length bytes from offset on. */
+/* Bytes that an uncompressed chunk must have. */
+uint64_t lzt_page_plain_bytes(const struct lzt_layout *layout, uint64_t chunk);
+/* Where chunk is in the file, as the page says: length bytes from offset on. Frames that share an IFD have its lengths, though the last may
+ * be that of all frames together. */
 enum lzt_status lzt_page_chunk(struct lzt_page *page, uint64_t chunk, uint64_t *offset, uint64_t *length, struct lzt_error *error);
 
 #endif

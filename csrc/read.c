@@ -33,15 +33,6 @@ struct share {
     struct lzt_task tasks[MOST_JOBS];
 };
 
-/* The size now: the file may have grown since it was opened, but not shrunk. */
-static enum lzt_status size_now(const struct lzt_table *table, uint64_t *size, struct lzt_error *error)
-{
-    enum lzt_status status = lzt_source_size(table->source, size, error);
-    if (status == LZT_OK && *size < table->size)
-        return lzt_fail(error, LZT_CHANGED, "the file had %" PRIu64 " bytes when it was opened and has %" PRIu64 " now", table->size, *size);
-    return status;
-}
-
 /* Where chunk is, cut to what the file holds. offset 0: the file leaves the chunk out. */
 static enum lzt_status locate_chunk(struct lzt_reader *reader, uint64_t chunk, uint64_t *offset, uint64_t *length,
                                     struct lzt_error *error)
@@ -51,7 +42,7 @@ static enum lzt_status locate_chunk(struct lzt_reader *reader, uint64_t chunk, u
     enum lzt_status status = lzt_page_chunk(&reader->page, chunk, offset, length, error);
     if (status != LZT_OK || (*offset == 0 && *length == 0))
         return status;
-    status = size_now(reader->table, &size, error);
+    status = lzt_table_check_size(reader->table, &size, error);
     if (status != LZT_OK)
         return status;
     if (*offset < 8 || *offset >= size || *length == 0)
@@ -223,7 +214,7 @@ enum lzt_status lzt_batch_open(const struct lzt_table *table, const struct lzt_w
 {
     *batch = NULL;
     uint64_t size;
-    enum lzt_status status = size_now(table, &size, error);
+    enum lzt_status status = lzt_table_check_size(table, &size, error);
     for (size_t i = 0; i < job_count && status == LZT_OK; i++)
         status = check_job(table, &jobs[i], windows, window_count, error);
     if (status != LZT_OK)

@@ -25,19 +25,29 @@ static enum lzt_status make_source(struct lzt_source members, struct lzt_source 
     return LZT_OK;
 }
 
-enum lzt_status lzt_source_open(const char *path, struct lzt_source **source, struct lzt_error *error)
+static enum lzt_status open_source(const char *path, int writable, struct lzt_source **source, struct lzt_error *error)
 {
     *source = NULL;
     if (path == NULL)
         return lzt_fail(error, LZT_USAGE, "the path is NULL");
     struct lzt_source members = {.file = NULL};
-    enum lzt_status status = lzt_file_open(path, &members.file, error);
+    enum lzt_status status = lzt_file_open(path, writable, &members.file, error);
     if (status != LZT_OK)
         return status;
     status = make_source(members, source, error);
     if (status != LZT_OK)
         lzt_file_close(members.file);
     return status;
+}
+
+enum lzt_status lzt_source_open(const char *path, struct lzt_source **source, struct lzt_error *error)
+{
+    return open_source(path, 0, source, error);
+}
+
+enum lzt_status lzt_source_open_writable(const char *path, struct lzt_source **source, struct lzt_error *error)
+{
+    return open_source(path, 1, source, error);
 }
 
 enum lzt_status lzt_source_open_memory(const void *data, uint64_t size, struct lzt_source **source, struct lzt_error *error)
@@ -63,6 +73,20 @@ enum lzt_status lzt_source_size(struct lzt_source *source, uint64_t *size, struc
         return lzt_file_size(source->file, size, error);
     *size = source->size;
     return LZT_OK;
+}
+
+enum lzt_status lzt_source_stamp(struct lzt_source *source, uint64_t *size, uint64_t *stamp, struct lzt_error *error)
+{
+    if (source->file != NULL)
+        return lzt_file_stamp(source->file, size, stamp, error);
+    *size = source->size;
+    *stamp = 1;
+    return LZT_OK;
+}
+
+struct lzt_file *lzt_source_file(struct lzt_source *source)
+{
+    return source->file;
 }
 
 void lzt_source_close(struct lzt_source *source)

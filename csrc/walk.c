@@ -1,16 +1,17 @@
 #include "walk.h"
 
 #include <inttypes.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "bytes.h"
 #include "error.h"
+#include "frames.h"
 #include "layout.h"
 
-/* IFDs nearer to each other than this are read many at a time, at the price of reading the pixels between them; farther ones one at a
- * time. Copying 16 KiB takes about as long as one more system call. */
-enum { NEAR = 16 << 10, NEAR_STRETCH = 256 << 10, FAR_STRETCH = 4 << 10 };
+enum { FIRST_STRETCH = 4 << 10 };
+
+/* Of the entries that say where the only chunk is, and how long: there is none, or one whose number is not in the entry. */
+enum { MISSING = -1, ELSEWHERE = -2 };
 
 /* Warnings of which one is enough for a file. */
 enum { ODD_OFFSET = 1, UNSORTED = 2, DUPLICATE = 4, UNREADABLE = 8 };
@@ -24,7 +25,7 @@ struct walk {
     size_t previous_room;
     uint32_t previous_count;
     uint32_t layout;
-    int64_t data_entry; /* which entry holds the offset of the page's only chunk; -1: it has several */
+    int64_t data_entry, length_entry; /* which entries hold the offset and the length of the page's only chunk; MISSING: none */
     /* Offsets that were visited: kept only from the first link backward on, since no cycle can do without one. */
     uint64_t *visited;
     uint64_t visited_count, visited_room, highest;
@@ -35,20 +36,12 @@ struct walk {
     uint64_t bytes_read; /* of all IFDs so far */
 };
 
-static void warn(struct lzt_table *table, const char *text)
-{
-    if (table->warning_count < LZT_MAX_WARNINGS)
-        snprintf(table->warnings[table->warning_count++], sizeof table->warnings[0], "%s", text);
-}
-
 static void warn_once(struct walk *walk, unsigned kind, const char *what)
 {
-    char text[sizeof walk->table->warnings[0]];
     if (walk->warned & kind)
         return;
     walk->warned |= kind;
-    snprintf(text, sizeof text, "page %" PRIu64 ": %s", walk->table->pages, what);
-    warn(walk->table, text);
+    lzt_table_warn(walk->table, "page %" PRIu64 ": %s", walk->table->pages, what);
 }
 
 /* ---- Layouts: each kept once -------------------------------------------------------------------------------------------- */
@@ -166,7 +159,6 @@ static int is_no_ifd(const struct lzt_tag *tags, uint32_t count)
 /* Look over the tags of an IFD that is unlike the one before. */
 static void look_over(struct walk *walk, const struct lzt_tag *tags, uint32_t count)
 {
-    walk->data_entry = -1;
     for (uint32_t i = 0; i < count; i++) {
         if (i > 0 && tags[i].tag < tags[i - 1].tag)
             warn_once(walk, UNSORTED, "its tags are not in ascending order");
@@ -174,9 +166,33 @@ static void look_over(struct walk *walk, const struct lzt_tag *tags, uint32_t co
             warn_once(walk, DUPLICATE, "a tag occurs twice; the first is used");
         if (tags[i].problem)
             warn_once(walk, UNREADABLE, "a tag has an unknown type or a value outside of the file; it is left out");
-        if ((tags[i].tag == LZT_TAG_STRIP_OFFSETS || tags[i].tag == LZT_TAG_TILE_OFFSETS) && tags[i].count == 1 && walk->data_entry < 0)
-            walk->data_entry = i;
     }
+}
+
+/* The first entry of the one tag or, when there is none, of the other. */
+static int64_t chunk_entry(const struct walk *walk, const struct lzt_tag *tags, uint32_t count, uint16_t number, uint16_t other)
+{
+    const struct lzt_tag *tag = lzt_find_tag(tags, count, number);
+    if (tag == NULL)
+        tag = lzt_find_tag(tags, count, other);
+    if (tag == NULL)
+        return MISSING;
+    const int small = tag->type == LZT_SHORT || tag->type == LZT_LONG || tag->type == LZT_IFD;
+    const int large = tag->type == LZT_LONG8 || tag->type == LZT_IFD8;
+    return tag->count == 1 && (small || (large && walk->table->format.bigtiff)) ? tag - tags : ELSEWHERE;
+}
+
+/* IFDs that are alike have these in the same entries. What page.c chooses otherwise, by what the values are, is left to it. */
+static void find_only_chunk(struct walk *walk, const struct lzt_tag *tags, uint32_t count, const struct lzt_layout *layout)
+{
+    const int tiled = layout->tiled;
+    walk->data_entry = chunk_entry(walk, tags, count, tiled ? LZT_TAG_TILE_OFFSETS : LZT_TAG_STRIP_OFFSETS,
+                                   tiled ? LZT_TAG_STRIP_OFFSETS : LZT_TAG_TILE_OFFSETS);
+    walk->length_entry = chunk_entry(walk, tags, count, tiled ? LZT_TAG_TILE_COUNTS : LZT_TAG_STRIP_COUNTS,
+                                     tiled ? LZT_TAG_STRIP_COUNTS : LZT_TAG_TILE_COUNTS);
+    const int only = layout->grid_rows == 1 && layout->grid_columns == 1 && layout->planes == 1;
+    if (!only || walk->data_entry < 0 || walk->length_entry == ELSEWHERE)
+        walk->data_entry = walk->length_entry = MISSING;
 }
 
 static enum lzt_status study(struct walk *walk, const struct lzt_directory *directory)
@@ -198,16 +214,18 @@ static enum lzt_status study(struct walk *walk, const struct lzt_directory *dire
         look_over(walk, tags, count);
         status = lzt_layout_read(&walk->peek, table->format, tags, count, table->options.max_chunk_bytes, &layout, walk->error);
     }
+    if (status == LZT_OK)
+        find_only_chunk(walk, tags, count, &layout);
     free(tags);
     return status == LZT_OK ? intern_layout(walk, &layout) : status;
 }
 
-static uint64_t data_offset(const struct walk *walk)
+static uint64_t number_in(const struct walk *walk, int64_t index)
 {
     const struct lzt_format format = walk->table->format;
-    if (walk->data_entry < 0)
+    if (index == MISSING)
         return 0;
-    const uint8_t *entry = walk->previous + (size_t)walk->data_entry * lzt_entry_size(format);
+    const uint8_t *entry = walk->previous + (size_t)index * lzt_entry_size(format);
     const uint8_t *value = entry + lzt_entry_size(format) - lzt_offset_size(format);
     switch (lzt_get16(entry + 2, format.big_endian)) {
     case LZT_SHORT:
@@ -215,11 +233,8 @@ static uint64_t data_offset(const struct walk *walk)
     case LZT_LONG:
     case LZT_IFD:
         return lzt_get32(value, format.big_endian);
-    case LZT_LONG8:
-    case LZT_IFD8:
-        return format.bigtiff ? lzt_get64(value, format.big_endian) : 0;
     default:
-        return 0;
+        return lzt_get64(value, format.big_endian);
     }
 }
 
@@ -234,8 +249,14 @@ static enum lzt_status add_row(struct walk *walk, const struct lzt_directory *di
         table->rows = rows;
         table->room = room;
     }
-    struct lzt_row row = {directory->offset, directory->hash, data_offset(walk), walk->layout, directory->count};
-    table->rows[table->pages++] = row;
+    table->rows[table->pages++] = (struct lzt_row){
+        .ifd = directory->offset,
+        .hash = directory->hash,
+        .data = number_in(walk, walk->data_entry),
+        .length = number_in(walk, walk->length_entry),
+        .layout = walk->layout,
+        .tags = directory->count,
+    };
     return LZT_OK;
 }
 
@@ -307,8 +328,8 @@ static enum lzt_status check_cycle(struct walk *walk, uint64_t offset, int *agai
 
 static void open_walk(struct walk *walk, struct lzt_table *table, struct lzt_error *error)
 {
-    *walk = (struct walk){.table = table, .error = error, .data_entry = -1};
-    lzt_peek_open(&walk->peek, table->source, table->size, FAR_STRETCH);
+    *walk = (struct walk){.table = table, .error = error, .data_entry = MISSING, .length_entry = MISSING};
+    lzt_peek_open(&walk->peek, table->source, table->size, FIRST_STRETCH);
 }
 
 /* Give back the room that was taken in advance. */
@@ -330,9 +351,7 @@ static void close_walk(struct walk *walk)
 
 static void end_chain(struct lzt_table *table, const char *why)
 {
-    char text[sizeof table->warnings[0]];
-    snprintf(text, sizeof text, "the chain of pages ends after %" PRIu64 ": %s", table->pages, why);
-    warn(table, text);
+    lzt_table_warn(table, "the chain of pages ends after %" PRIu64 ": %s", table->pages, why);
 }
 
 /* What is wrong behind the first page ends the chain there: the pages before it are good. */
@@ -365,10 +384,10 @@ static enum lzt_status follow(struct walk *walk, uint64_t offset)
         status = add_page(walk, offset, &next);
         if (status != LZT_OK)
             return forgive(walk, status, walk->error);
-        walk->peek.stretch = next > offset && next - offset < NEAR ? NEAR_STRETCH : FAR_STRETCH;
+        walk->peek.stretch = lzt_ifd_stretch(offset, next);
         offset = next;
     }
-    return LZT_OK;
+    return table->pages == 1 ? lzt_frames_add(table, &walk->peek, walk->error) : LZT_OK;
 }
 
 enum lzt_status lzt_walk_chain(struct lzt_table *table, uint64_t offset, struct lzt_error *error)

@@ -1,7 +1,7 @@
 """TIFF stacks that are larger than memory, as arrays that look and behave like NumPy's.
 
-`open` gives an array that decodes what is touched, `load` a numpy.ndarray, `TiffFile` every page of a file with its
-tags.
+`open` gives an array that decodes what is touched or, with `mmap=True`, one that is mapped into memory; `load` gives a
+numpy.ndarray, `TiffFile` every page of a file with its tags; `zeros` makes a new file to be filled.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -10,8 +10,11 @@ import numpy as np
 
 from lazytiff import _binding, _codecs, errors
 from lazytiff._array import TiffArray
-from lazytiff._lazy import LazyTiff, TiffPage
+from lazytiff._create import zeros
+from lazytiff._file_array import TiffPage
+from lazytiff._lazy import LazyTiff
 from lazytiff._limits import limits
+from lazytiff._mmap import MmapTiff
 from lazytiff._open import TiffFile, load, open
 from lazytiff.errors import (
     ClosedError,
@@ -19,8 +22,10 @@ from lazytiff.errors import (
     DecodeError,
     EmptyStackError,
     FileChangedError,
+    FileFullError,
     FrameTypeError,
     LimitError,
+    LockedError,
     NotMappableError,
     NotTiffError,
     TiffError,
@@ -61,9 +66,12 @@ __all__ = [
     "DecodeError",
     "EmptyStackError",
     "FileChangedError",
+    "FileFullError",
     "FrameTypeError",
     "LazyTiff",
     "LimitError",
+    "LockedError",
+    "MmapTiff",
     "NotMappableError",
     "NotTiffError",
     "TiffArray",
@@ -77,4 +85,5 @@ __all__ = [
     "limits",
     "load",
     "open",
+    "zeros",
 ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 from lazytiff._indexing import plan
 from lazytiff._limits import limits
@@ -121,7 +121,7 @@ class TiffArray(ABC):
             return self._read(requests)
         return itertools.chain.from_iterable(self._read(group) for group in _groups(requests, self.itemsize))
 
-    def __setitem__(self, key: Any, value: Any) -> NoReturn:
+    def __setitem__(self, key: Any, value: Any) -> None:
         raise ValueError(
             "this array is on disk and cannot be changed in place; make a changeable array in memory with `copy()`, "
             "which for a large file takes as much memory as its pixels"

@@ -12,7 +12,7 @@ from lazytiff._pages import PageTable
 from lazytiff._reading import ChunkReader
 from lazytiff._source import Source
 from lazytiff._warn import warn
-from lazytiff.errors import CorruptTiffError, LimitError
+from lazytiff.errors import CorruptTiffError, FileChangedError, LimitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -30,18 +30,22 @@ class OpenFile:
         self.cache = cache
         self.table = table
         self.reader = ChunkReader(table, cache, workers)
+        self.settings: dict[str, Any] = {}  # what `open` was given
         self._depth = depth
         self._below: dict[int, OpenFile | None] = {}
 
     @classmethod
-    def open(cls, file: Any, workers: int | None, cache_bytes: int, codecs: str | Iterable[str]) -> OpenFile:
+    def open(
+        cls, file: Any, workers: int | None, cache_bytes: int, codecs: str | Iterable[str], *, writable: bool = False
+    ) -> OpenFile:
         """Open the file and find its pages; warn once of what is wrong with them."""
         if workers is not None and operator.index(workers) < 1:
             raise ValueError(f"workers must be at least 1, not {workers}")
         if cache_bytes < 0:
             raise ValueError(f"cache_bytes must not be negative, and is {cache_bytes}")
+        codecs = codecs if isinstance(codecs, str) else tuple(codecs)
         numbers = _codecs.numbers_of(codecs)
-        source = Source(file)
+        source = Source(file, writable=writable)
         try:
             table = PageTable(source, limits, numbers)
             if table.warnings:
@@ -51,7 +55,29 @@ class OpenFile:
             raise
         cache = ChunkCache(cache_bytes)
         source.after_fork(cache.renew)
-        return cls(source, cache, workers, table)
+        opened = cls(source, cache, workers, table)
+        opened.settings = {"workers": workers, "cache_bytes": cache_bytes, "codecs": codecs}
+        return opened
+
+    def refresh(self) -> bool:
+        """Look for pages that came; return whether there are any. FileChangedError when those known are gone."""
+        with self.source:
+            table = PageTable(self.source, limits, self.table.codecs)
+        if len(table) < len(self.table) or not table.continues(self.table):
+            table.close()
+            raise FileChangedError(
+                f"{self.source.name}: the pages that were there are not there any more; open it again"
+            )
+        if len(table) == len(self.table) and table.file_size == self.table.file_size:
+            table.close()
+            return False
+        self.use(table)
+        return True
+
+    def use(self, table: PageTable) -> None:
+        """Read from that table of the same file from now on."""
+        self.table = table
+        self.reader = self.reader.of(table)
 
     def below(self, page: int) -> OpenFile | None:
         """Return the pages of the IFDs that the page's SubIFDs tag lists, looked up once; None when there are none."""

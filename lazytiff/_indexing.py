@@ -46,6 +46,11 @@ class Plan:
     _scalar: bool = False
     _gather: Gather | _bands.Bands | None = None
 
+    @property
+    def is_box(self) -> bool:
+        """Whether the result is one block, perhaps with axes left out or added; then NumPy would give a view."""
+        return self._gather is None
+
     def finish(self, blocks: Iterable[NDArray[Any]], dtype: np.dtype[Any]) -> NDArray[Any] | np.generic:
         """Make the result of the blocks, which come in the order of `requests` and are consumed one at a time.
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Literal, overload
 
+from lazytiff._choice import choose_stack, frame_types
 from lazytiff._file import Opened, OpenFile
-from lazytiff._lazy import PageList
-from lazytiff._stacks import stack, stacks
+from lazytiff._file_array import PageList
+from lazytiff._lazy import LazyTiff
+from lazytiff._mmap import MmapTiff
 from lazytiff._warn import warn
 from lazytiff.errors import NotMappableError
 
@@ -15,24 +17,48 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from lazytiff._lazy import LazyTiff, TiffPage
+    from lazytiff._file_array import TiffPage
 
 
-_NO_MAPPING = "this version of lazytiff does not map files into memory"
-
-
+@overload
 def open(
     file: Any,
     mode: str = "r",
     *,
-    mmap: bool = False,
+    mmap: Literal[False] = False,
+    guard: bool = False,
     pages: int | slice | Sequence[int] | None = None,
     squeeze: bool = True,
     workers: int | None = None,
     cache_bytes: int = 64 << 20,
     codecs: str | Iterable[str] = "default",
-) -> LazyTiff:
-    """Open a TIFF stack as an array that decodes what is touched; nothing but the file's structure is read now.
+) -> LazyTiff: ...
+@overload
+def open(
+    file: Any,
+    mode: str = "r",
+    *,
+    mmap: bool,
+    guard: bool = False,
+    pages: int | slice | Sequence[int] | None = None,
+    squeeze: bool = True,
+    workers: int | None = None,
+    cache_bytes: int = 64 << 20,
+    codecs: str | Iterable[str] = "default",
+) -> LazyTiff | MmapTiff: ...
+def open(
+    file: Any,
+    mode: str = "r",
+    *,
+    mmap: bool = False,
+    guard: bool = False,
+    pages: int | slice | Sequence[int] | None = None,
+    squeeze: bool = True,
+    workers: int | None = None,
+    cache_bytes: int = 64 << 20,
+    codecs: str | Iterable[str] = "default",
+) -> LazyTiff | MmapTiff:
+    """Open a TIFF stack as an array; nothing but the file's structure is read now.
 
     Parameters
     ----------
@@ -41,9 +67,12 @@ def open(
         or an object with `read_ranges(ranges)` and `size`, or with `seek` and `readinto`. (bytes are a path unless
         they begin like a TIFF file.)
     mode
-        "r": read.
+        "r": read. With mmap also "r+": what is assigned goes to the file; "c": it stays in memory.
     mmap
-        Map the pixels into memory instead. This version maps no file: True raises NotMappableError.
+        Map the pixels into memory instead of decoding what is touched: for uncompressed pages in a file.
+    guard
+        With mmap, on POSIX systems: when the file becomes shorter, pixels that it does not have any more read as zeros
+        and the array raises FileChangedError the next time it is used. Without, to touch them kills the process.
     pages
         Which pages: an int, a slice or a sequence of int. None: all.
     squeeze
@@ -58,13 +87,14 @@ def open(
 
     Returns
     -------
-    LazyTiff
+    LazyTiff, or MmapTiff with mmap
         Of shape (page, row, column[, sample]).
 
     Raises
     ------
     OSError
-        The file cannot be opened or read; FileNotFoundError and so on.
+        The file cannot be opened or read; FileNotFoundError and so on. With mode "r+" also: a sparse file does not get
+        its disk space.
     NotTiffError, CorruptTiffError
         It is no TIFF file, or its first page is broken.
     EmptyStackError
@@ -72,17 +102,35 @@ def open(
     FrameTypeError
         The pages differ in size, dtype, samples or photometric interpretation.
     NotMappableError
-        With `mmap=True`.
+        With mmap: pixels are not stored as they are read; or, with mode "r+", writing to them would change something
+        else, or the file is on another machine. The text says which and why.
+    LockedError
+        With mode "r+": somebody changes the structure of the file.
 
     """
-    if mode != "r":
-        raise ValueError(f"mode must be 'r', not {mode!r}")
-    opened = OpenFile.open(file, workers, cache_bytes, codecs)
+    _check_mode(mode, mmap=mmap, guard=guard)
+    opened = OpenFile.open(file, workers, cache_bytes, codecs, writable=mode == "r+")
     try:
-        return stack(opened, pages, squeeze=squeeze) if not mmap else _refuse_to_map(opened)
+        numbers = choose_stack(opened.table, pages)
+        array: LazyTiff | MmapTiff
+        if mmap:
+            array = MmapTiff(opened, numbers, squeeze=squeeze, mode=mode, guard=guard)
+        else:
+            array = LazyTiff(opened, numbers, squeeze=squeeze)
     except BaseException:
         opened.source.close()
         raise
+    array._chosen = pages  # noqa: SLF001  # of an array that is being made
+    return array
+
+
+def _check_mode(mode: str, *, mmap: bool, guard: bool) -> None:
+    modes = ("r", "r+", "c") if mmap else ("r",)
+    if mode not in modes:
+        advice = "; 'r+' and 'c' are for mmap=True" if mode in ("r+", "c") else ""
+        raise ValueError(f"mode must be {', '.join(map(repr, modes))}, not {mode!r}{advice}")
+    if guard and not mmap:
+        raise ValueError("guard=True is for mmap=True: an array that decodes what is touched never maps its file")
 
 
 def load(
@@ -91,29 +139,37 @@ def load(
     *,
     mmap: bool = False,
     lazyio: bool = False,
+    guard: bool = False,
     pages: int | slice | Sequence[int] | None = None,
     squeeze: bool = True,
     workers: int | None = None,
     cache_bytes: int = 64 << 20,
     codecs: str | Iterable[str] = "default",
-) -> NDArray[Any] | LazyTiff:
+) -> NDArray[Any] | LazyTiff | MmapTiff:
     """Read a TIFF stack into a numpy.ndarray, on all workers; with `lazyio=True`, return what `lazytiff.open` does.
 
-    With `mmap=True` a file that cannot be mapped is opened as with `lazyio=True`, and a TiffWarning says why.
+    With `mmap=True` return what `lazytiff.open(..., mmap=True)` does; a file that cannot be mapped is opened as with
+    `lazyio=True`, and a TiffWarning says why. That is for mode "r": in "r+" and "c" NotMappableError is raised, as an
+    array that is decoded where it is touched cannot be assigned to.
     The parameters and errors are those of `lazytiff.open`; DecodeError, when the bytes of a strip or tile are
     damaged, comes on top.
     """
-    array = open(file, mode, pages=pages, squeeze=squeeze, workers=workers, cache_bytes=cache_bytes, codecs=codecs)
+    _check_mode(mode, mmap=mmap, guard=guard)
+    rest: dict[str, Any] = {"pages": pages, "squeeze": squeeze, "workers": workers, "cache_bytes": cache_bytes}
     if mmap:
-        warn(f"{array.path or repr(array)}: {_NO_MAPPING}; it is decoded where it is touched instead")
+        try:
+            mapped: LazyTiff | MmapTiff = open(file, mode, mmap=True, guard=guard, codecs=codecs, **rest)
+        except NotMappableError as error:
+            if mode != "r":
+                raise
+            warn(f"{error}; it is decoded where it is touched instead")
+        else:
+            return mapped
+    array: LazyTiff = open(file, codecs=codecs, **rest)
     if lazyio or mmap:
         return array
     with array:
         return array.copy()
-
-
-def _refuse_to_map(opened: OpenFile) -> NoReturn:
-    raise NotMappableError(f"{opened.source.name}: {_NO_MAPPING}; open it without `mmap`")
 
 
 class TiffFile(Opened):
@@ -140,7 +196,7 @@ class TiffFile(Opened):
     @property
     def stacks(self) -> list[LazyTiff]:
         """One lazy array with a page axis for each frame type among the readable pages, in the order of their pages."""
-        return stacks(self._file)
+        return [LazyTiff(self._file, group, squeeze=False) for group in frame_types(self._file.table)]
 
     @property
     def bigtiff(self) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -10,7 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from lazytiff import _binding, _codecs
-from lazytiff._tag_names import NAMES, NUMBERS
+from lazytiff._extents import Extents
+from lazytiff._tags import Tags
 from lazytiff.errors import FileChangedError
 
 if TYPE_CHECKING:
@@ -106,8 +106,11 @@ class PageTable:
         self._length = len(self.handle)
         self.bigtiff, self.big_endian = self.handle.bigtiff, self.handle.big_endian
         self.file_size = self.handle.size()
+        self._verified = np.zeros(self._length, bool)
+        self._unverified = True
         self._idle: list[_binding.Reader] = []
-        source.at_close(_closing(self.handle, self._idle))
+        self._free = _freeing(self.handle, self._idle)
+        source.at_close(self._free)
 
     def __len__(self) -> int:
         return self._length
@@ -122,7 +125,7 @@ class PageTable:
         if len(self.layouts) == 1:
             return np.broadcast_to(np.uint32(0), (self._length,))
         with self.source:
-            return self.handle.layout_numbers()
+            return self.handle.rows("layout")
 
     def count_layouts(self, pages: NDArray[np.intp] | slice) -> dict[int, int]:
         """Return the number of each layout that these pages have, and how many of them have it."""
@@ -146,9 +149,55 @@ class PageTable:
                 f"{self.source.name}: the file had {self.file_size} bytes when it was opened and has {size} now"
             )
 
+    def verify(self, pages: NDArray[np.intp]) -> None:
+        """Raise FileChangedError as check_size, or when a page that is asked for the first time has another IFD.
+
+        For a borrower of the source.
+        """
+        todo = pages[~self._verified[pages]] if self._unverified else pages[:0]
+        self.handle.verify(todo.astype(np.uint64))
+        if len(todo):
+            self._verified[todo] = True
+            self._unverified = not self._verified.all()
+
+    def marks(self, pages: NDArray[np.intp]) -> list[tuple[int, int]]:
+        """Return where the IFDs of these pages are and a hash of each: what tells this file from another one."""
+        with self.source:
+            ifds, hashes = self.handle.rows("ifd"), self.handle.rows("hash")
+        return [(int(ifds[page]), int(hashes[page])) for page in pages]
+
+    def extents(self, pages: NDArray[np.intp]) -> Extents:
+        """Return where the pixels of these pages are; raise NotMappableError when they are not stored as read."""
+        with self.source:
+            found = self.handle.extents(pages.astype(np.uint64))
+        return Extents(found, self.layouts, self.layout_numbers[pages], lambda at, n: self._chunks(int(pages[at]), n))
+
+    def _chunks(self, page: int, count: int) -> NDArray[np.int64]:
+        with self.source:
+            return self.handle.chunks(page, count).astype(np.int64)
+
+    def check_apart(self, pages: NDArray[np.intp]) -> None:
+        """Raise NotMappableError when to write to pixels of these pages would change something else."""
+        with self.source:
+            self.handle.check_apart(pages.astype(np.uint64))
+
     def tags(self, page: int) -> Tags:
         """Read which tags the page has."""
-        return Tags(self, page)
+        return Tags(self.source, self.handle, page)
+
+    def continues(self, older: PageTable) -> bool:
+        """Tell whether the first pages are those of an older table of the same source."""
+        count = len(older)
+        with self.source:
+            return all(
+                np.array_equal(self.handle.rows(name)[:count], older.handle.rows(name))
+                for name in ("ifd", "hash", "data")
+            )
+
+    def close(self) -> None:
+        """Free a table that nobody has used yet."""
+        self.source.forget(self._free)
+        self._free()
 
     def take_reader(self) -> _binding.Reader:
         """Return a reader that no other thread has; for a borrower of the source."""
@@ -162,84 +211,12 @@ class PageTable:
         self._idle.append(reader)
 
 
-def _closing(handle: _binding.Table, idle: list[_binding.Reader]) -> Callable[[], None]:
+def _freeing(handle: _binding.Table, idle: list[_binding.Reader]) -> Callable[[], None]:
     """Return what frees a table and its readers; not a method of PageTable's, which would keep its source alive."""
 
-    def close() -> None:
+    def free() -> None:
         while idle:
             idle.pop().close()
         handle.close()
 
-    return close
-
-
-class Tags(Mapping[str | int, Any]):
-    """A page's tags by name or number: `tags["ImageDescription"]`, `tags[270]`.
-
-    A value is a str (ASCII), bytes (UNDEFINED, or several BYTEs), a number, or a tuple of numbers; fractions become
-    floats. Iterating gives names, and numbers for tags without one. Values are read when they are asked for. Raises
-    KeyError for a tag that is not there or whose value lies outside of the file, LimitError for one above
-    `lazytiff.limits.max_value_bytes`.
-    """
-
-    def __init__(self, table: PageTable, page: int) -> None:
-        self._table = table
-        with table.source:
-            found = table.handle.tags(page)
-        self._tags: dict[int, tuple[int, int, Any]] = {}
-        for number, kind, count, handle in found:
-            self._tags.setdefault(number, (kind, count, handle))  # of two tags with one number the first counts
-
-    def __getitem__(self, key: str | int) -> Any:
-        number = NUMBERS.get(key) if isinstance(key, str) else key
-        if number not in self._tags:
-            raise KeyError(key)
-        kind, count, handle = self._tags[number]
-        with self._table.source:
-            value = self._table.handle.tag_value(handle)
-        return _python_value(kind, count, value)
-
-    def __iter__(self) -> Iterator[str | int]:
-        return (NAMES.get(number, number) for number in self._tags)
-
-    def __len__(self) -> int:
-        return len(self._tags)
-
-    def __contains__(self, key: object) -> bool:
-        return (NUMBERS.get(key) if isinstance(key, str) else key) in self._tags
-
-    def __repr__(self) -> str:
-        return f"<{len(self)} tags: {', '.join(map(str, self))}>"
-
-
-_ASCII, _BYTE, _UNDEFINED, _RATIONAL, _SRATIONAL = 2, 1, 7, 5, 10
-# Field types as NumPy sees them (TIFF 6.0, section 2; 13 IFD; 16 to 18 BigTIFF); a fraction is two numbers.
-_DTYPES = {
-    1: "u1",
-    3: "u2",
-    4: "u4",
-    5: "u4",
-    6: "i1",
-    8: "i2",
-    9: "i4",
-    10: "i4",
-    11: "f4",
-    12: "f8",
-    13: "u4",
-    16: "u8",
-    17: "i8",
-    18: "u8",
-}
-
-
-def _python_value(kind: int, count: int, value: bytes) -> Any:
-    if kind == _ASCII:
-        return value.rstrip(b"\0").decode("utf-8", errors="replace")
-    if kind == _UNDEFINED or (kind == _BYTE and count != 1):
-        return value
-    numbers = np.frombuffer(value, _DTYPES[kind])
-    if kind in (_RATIONAL, _SRATIONAL):
-        with np.errstate(divide="ignore", invalid="ignore"):
-            numbers = numbers[0::2] / numbers[1::2]
-    listed = numbers.tolist()
-    return listed[0] if count == 1 else tuple(listed)
+    return free

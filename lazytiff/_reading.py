@@ -38,6 +38,12 @@ class ChunkReader:
         self.workers = workers
         self._number = next(_table_numbers)  # tables of one file share the cache
 
+    def of(self, table: PageTable) -> ChunkReader:
+        """Return a reader of a table that continues this one's, whose pages are in the cache under the same names."""
+        reader = ChunkReader(table, self.cache, self.workers)
+        reader._number = self._number
+        return reader
+
     def key(self, page: int, chunk: int) -> Hashable:
         """Return what the chunk is kept under."""
         return self._number, page, chunk

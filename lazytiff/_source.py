@@ -50,14 +50,14 @@ class Source:
 
     file: a path (str, bytes or PathLike), an object with the buffer protocol, a RangeReader or a BinaryFile. bytes
     are a path unless they begin like a TIFF file. Raises what opening a file raises, NotTiffError when it is no
-    regular file, TypeError for any other object.
+    regular file, TypeError for any other object. writable: open a path for writing too.
     """
 
-    def __init__(self, file: Any) -> None:
+    def __init__(self, file: Any, *, writable: bool = False) -> None:
         self._at_close: list[Callable[[], None]] = []
         self._after_fork: list[Callable[[], None]] = []
         self.path = _path_of(file)
-        self.handle = _open(file, self.path, self._after_fork)
+        self.handle = _open(file, self.path, self._after_fork, writable=writable)
         self.name = self.handle.name
         self._closed = False
         self._renew()
@@ -75,6 +75,10 @@ class Source:
     def at_close(self, action: Callable[[], None]) -> None:
         """Have action called before the handle is freed; the last one that was given comes first."""
         self._at_close.append(action)
+
+    def forget(self, action: Callable[[], None]) -> None:
+        """Take back what was given to `at_close`."""
+        self._at_close.remove(action)
 
     def after_fork(self, action: Callable[[], None]) -> None:
         """Have action called in the child of a fork."""
@@ -153,9 +157,9 @@ def _path_of(file: Any) -> str | None:
     return None
 
 
-def _open(file: Any, path: str | None, after_fork: list[Callable[[], None]]) -> _binding.Source:
+def _open(file: Any, path: str | None, after_fork: list[Callable[[], None]], *, writable: bool) -> _binding.Source:
     if path is not None:
-        return _binding.Source.open_path(os.fsencode(file), os.fsdecode(file))
+        return _binding.Source.open_path(os.fsencode(file), os.fsdecode(file), writable=writable)
     if isinstance(file, RangeReader):
         return _open_ranges(file)
     if isinstance(file, BinaryFile):

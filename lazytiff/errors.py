@@ -56,6 +56,8 @@ class LimitError(TiffError, MemoryError):
 class NotMappableError(TiffError, ValueError):
     """The pixels cannot be mapped into memory; the text says why."""
 
+    status = "LZT_NOT_MAPPABLE"
+
 
 class ClosedError(TiffError, ValueError):
     """The array, or the file that it reads from, was closed."""
@@ -69,20 +71,41 @@ class FrameTypeError(TiffError, ValueError):
     """Pages that are to form one array differ in size, dtype, samples or photometric interpretation."""
 
 
-class FileChangedError(TiffError, OSError):
-    """The file is no longer the one that was opened: it became shorter or was rewritten in place."""
+class _SystemError(TiffError, OSError):
+    """An error that the operating system has a number for."""
 
-    status = "LZT_CHANGED"
+    number: int
 
     def __init__(self, text: str) -> None:
-        super().__init__(errno.ESTALE, text)
+        super().__init__(self.number, text)
 
     def __str__(self) -> str:
         return str(self.strerror)
 
-    def __reduce__(self) -> tuple[type[FileChangedError], tuple[str]]:
+    def __reduce__(self) -> tuple[type[_SystemError], tuple[str]]:
         """Pickle: an OSError would be made of two arguments."""
         return type(self), (str(self),)
+
+
+class FileChangedError(_SystemError):
+    """The file is no longer the one that was opened: it became shorter or was rewritten in place."""
+
+    status = "LZT_CHANGED"
+    number = errno.ESTALE
+
+
+class FileFullError(_SystemError):
+    """A classic TIFF file would grow past 4 GiB."""
+
+    status = "LZT_FULL"
+    number = errno.EFBIG
+
+
+class LockedError(_SystemError, BlockingIOError):
+    """Somebody else has opened the file in a way that does not go with what is asked."""
+
+    status = "LZT_LOCKED"
+    number = errno.EAGAIN
 
 
 class TiffWarning(UserWarning):

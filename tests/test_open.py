@@ -222,9 +222,9 @@ def test_mode(opener, mode, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_mapping_is_not_there_yet():
+def test_bytes_are_not_mapped():
     """open(mmap=True) says why not; load(mmap=True) warns and falls back."""
-    with pytest.raises(lazytiff.NotMappableError):
+    with pytest.raises(lazytiff.NotMappableError, match="only files"):
         lazytiff.open(stack_file(), mmap=True)
     with pytest.warns(lazytiff.TiffWarning, match="map") as caught:
         img = lazytiff.load(stack_file(), mmap=True)

@@ -354,7 +354,7 @@ static void test_file_offsets_end_at_2_63(void)
     struct lzt_error error;
     uint8_t byte;
     size_t got = 1;
-    CHECK(lzt_file_open(new_file(path, sizeof path), &file, NULL) == LZT_OK);
+    CHECK(lzt_file_open(new_file(path, sizeof path), 0, &file, NULL) == LZT_OK);
     CHECK(lzt_file_read(file, (uint64_t)INT64_MAX + 1, &byte, 1, &got, &error) == LZT_SYSTEM);
     CHECK(got == 0 && error.os_errno == EINVAL);
     CHECK(lzt_file_read(file, INT64_MAX, &byte, 1, &got, &error) == LZT_SYSTEM);

@@ -1,4 +1,4 @@
-"""From pages to arrays: which pages form a stack."""
+"""Which pages form a stack."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lazytiff._lazy import LazyTiff
 from lazytiff.errors import EmptyStackError, FrameTypeError
 
 if TYPE_CHECKING:
@@ -15,17 +14,16 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from lazytiff._file import OpenFile
     from lazytiff._pages import PageTable
 
 
-def stack(file: OpenFile, pages: int | slice | Sequence[int] | None, *, squeeze: bool) -> LazyTiff:
-    """Return the chosen pages, which must be of one frame type, as one array."""
-    if len(file.table) == 0:
-        raise EmptyStackError(f"{file.source.name} has no pages yet")
-    numbers = _choose(pages, len(file.table))
-    _require_one_frame_type(file.table, numbers)
-    return LazyTiff(file, numbers, squeeze=squeeze)
+def choose_stack(table: PageTable, pages: int | slice | Sequence[int] | None) -> NDArray[np.intp]:
+    """Return the numbers of the chosen pages, which must be of one frame type."""
+    if len(table) == 0:
+        raise EmptyStackError(f"{table.source.name} has no pages yet")
+    numbers = _choose(pages, len(table))
+    _require_one_frame_type(table, numbers)
+    return numbers
 
 
 def _require_one_frame_type(table: PageTable, numbers: NDArray[np.intp]) -> None:
@@ -46,16 +44,15 @@ def _describe_odd_page(table: PageTable, first: int, odd: int) -> str:
     )
 
 
-def stacks(file: OpenFile) -> list[LazyTiff]:
-    """Return an array for each frame type, in the order of their first pages."""
+def frame_types(table: PageTable) -> list[NDArray[np.intp]]:
+    """Return the numbers of the pages of each frame type, in the order of their first pages."""
     groups: dict[Any, list[NDArray[np.intp]]] = {}
-    numbers = file.table.layout_numbers
-    for number in file.table.count_layouts(slice(None)):
-        layout = file.table.layouts[number]
+    numbers = table.layout_numbers
+    for number in table.count_layouts(slice(None)):
+        layout = table.layouts[number]
         if not layout.problem:
             groups.setdefault(layout.frame_type, []).append(np.flatnonzero(numbers == number))
-    pages = sorted((np.sort(np.concatenate(group)) for group in groups.values()), key=lambda group: int(group[0]))
-    return [LazyTiff(file, group, squeeze=False) for group in pages]
+    return sorted((np.sort(np.concatenate(group)) for group in groups.values()), key=lambda group: int(group[0]))
 
 
 def _choose(pages: int | slice | Sequence[int] | None, count: int) -> NDArray[np.intp]:

@@ -1,0 +1,26 @@
+/* os_posix.h - what the files of the POSIX side share. To be included first. */
+#ifndef LZT_OS_POSIX_H
+#define LZT_OS_POSIX_H
+
+#define _FILE_OFFSET_BITS 64
+#if defined(__linux__)
+#define _GNU_SOURCE /* O_TMPFILE, fallocate, F_OFD_SETLK */
+#elif defined(__APPLE__)
+#define _DARWIN_C_SOURCE /* F_PREALLOCATE, F_FULLFSYNC, F_OFD_SETLK, MNT_LOCAL */
+#else
+#define _POSIX_C_SOURCE 200809L
+#endif
+
+#include "os.h"
+
+struct lzt_file {
+    int descriptor;
+    const char *remote; /* the name of the file system when it is another machine's */
+    char *path;         /* of a new file: what it is to be called; otherwise NULL */
+    char *temporary;    /* of a new file that has a name meanwhile: this one; otherwise NULL */
+};
+
+/* What lzt_file_remote answers. */
+const char *lzt_posix_remote(int descriptor);
+
+#endif

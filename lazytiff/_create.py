@@ -1,0 +1,118 @@
+"""New files: `zeros`."""
+
+from __future__ import annotations
+
+import operator
+import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lazytiff import _binding
+from lazytiff._file import OpenFile
+from lazytiff._mmap import MmapTiff
+
+if TYPE_CHECKING:
+    from numpy.typing import DTypeLike
+
+_KINDS = {"u": 2, "i": 3, "f": 4, "c": 5}  # enum lzt_kind
+_SIZES = {"u": (1, 2, 4, 8), "i": (1, 2, 4, 8), "f": (2, 4, 8), "c": (8, 16)}
+_PHOTOMETRIC = {None: -1, "minisblack": 1, "rgb": 2}
+_BIGTIFF = {"auto": -1, False: 0, True: 1}
+_AXES = {2: "YX", 3: "IYX", 4: "IYXS"}
+
+
+def zeros(
+    path: str | bytes | os.PathLike[Any],
+    shape: int | Iterable[int],
+    dtype: DTypeLike,
+    *,
+    axes: str | None = None,
+    bigtiff: bool | str = "auto",
+    photometric: str | None = None,
+    guard: bool = False,
+) -> MmapTiff:
+    """Make a TIFF file of that shape, whose pixels are 0 and have their disk space, and map it in mode "r+".
+
+    The array can be pickled: many processes fill one file together.
+
+    Parameters
+    ----------
+    path
+        Of the new file, which appears when it is complete.
+    shape
+        (row, column), (page, row, column) or (page, row, column, sample).
+    dtype
+        Integers and floats of 1 to 8 bytes, complex64, complex128. The file gets the byte order of the dtype.
+    axes
+        One letter for each axis of shape, where it is another one: "YXS" is one page of several samples.
+    bigtiff
+        True, False, or "auto": where the file does not fit into the 4 GiB of classic TIFF.
+    photometric
+        "minisblack" or "rgb". None: "rgb" for uint8 with 3 or 4 samples, otherwise "minisblack".
+    guard
+        As for `lazytiff.open`.
+
+    Raises
+    ------
+    FileExistsError
+        There is such a file: `lazytiff.open(path, mmap=True, mode="r+")` opens it.
+    OSError
+        The disk is full, and so on; nothing is left behind.
+    FileFullError
+        With `bigtiff=False`: it does not fit into 4 GiB.
+    ValueError, TypeError
+        No TIFF file has that shape or dtype.
+
+    """
+    sizes = tuple(map(operator.index, shape)) if isinstance(shape, Iterable) else (operator.index(shape),)
+    letters = _AXES.get(len(sizes), "") if axes is None else axes
+    members = _members(dict(zip(letters, sizes, strict=False)), letters, sizes, np.dtype(dtype))
+    if photometric not in _PHOTOMETRIC:
+        raise ValueError(f"photometric must be None, 'minisblack' or 'rgb', not {photometric!r}")
+    if bigtiff not in _BIGTIFF:
+        raise ValueError(f"bigtiff must be True, False or 'auto', not {bigtiff!r}")
+    members |= {"photometric": _PHOTOMETRIC[photometric], "bigtiff": _BIGTIFF[bigtiff]}
+    if photometric == "rgb" and members["samples"] < 3:  # noqa: PLR2004  # red, green, blue
+        raise ValueError(f"rgb takes 3 samples or more, not {members['samples']}")
+    try:
+        _binding.create_zeros(os.fsencode(path), os.fsdecode(path), members)
+    except FileExistsError as error:
+        raise FileExistsError(
+            error.errno, "there is such a file; lazytiff.open(path, mmap=True, mode='r+') opens it", error.filename
+        ) from None
+    return _open(path, squeeze="I" not in letters, guard=guard)
+
+
+def _members(size: dict[str, int], axes: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> dict[str, int]:
+    """Return members of struct lzt_new_stack (csrc/lazytiff.h)."""
+    if axes not in ("YX", "YXS", "IYX", "IYXS") or len(axes) != len(shape):
+        raise ValueError(
+            f"shape {shape} with axes {axes!r}: axes are (row, column), (page, row, column) or (page, row, column, "
+            "sample); one page of several samples takes axes='YXS'"
+        )
+    if min(shape) < 1:
+        raise ValueError(f"shape {shape}: a TIFF file has at least one page, and its pages at least one pixel")
+    if max(size["Y"], size["X"]) >= 1 << 32 or size.get("S", 1) >= 1 << 16:
+        raise ValueError(f"shape {shape}: TIFF has pages of up to 2^32 - 1 rows and columns and 65,535 samples")
+    if dtype.itemsize not in _SIZES.get(dtype.kind, ()):
+        raise TypeError(f"{dtype} is not stored in TIFF as it is in memory; integers, floats and complex numbers are")
+    return {
+        "pages": size.get("I", 1),
+        "rows": size["Y"],
+        "columns": size["X"],
+        "samples": size.get("S", 1),
+        "kind": _KINDS[dtype.kind],
+        "item_size": dtype.itemsize,
+        "big_endian": int(dtype.str[0] == ">" if dtype.itemsize > 1 else np.little_endian is False),
+    }
+
+
+def _open(path: Any, *, squeeze: bool, guard: bool) -> MmapTiff:
+    file = OpenFile.open(path, None, 0, "default", writable=True)
+    try:
+        return MmapTiff(file, np.arange(len(file.table)), squeeze=squeeze, mode="r+", guard=guard)
+    except BaseException:
+        file.source.close()
+        raise

@@ -1,0 +1,252 @@
+"""What arrays of the pages of a file share, and the pages themselves."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lazytiff._array import TiffArray
+from lazytiff._choice import choose_stack
+from lazytiff._chunks import Want
+from lazytiff._file import Opened
+from lazytiff.errors import NotMappableError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from numpy.typing import NDArray
+
+    from lazytiff._cache import CacheInfo
+    from lazytiff._file import OpenFile
+    from lazytiff._indexing import Request
+    from lazytiff._pages import FrameType, Layout
+    from lazytiff._tags import Tags
+
+
+class FileArray(Opened, TiffArray):
+    """Pages of one frame type as an array; the array for as long as the file is open.
+
+    The axes are (page, row, column[, sample]), samples last however they are stored; a single page without its page
+    axis is (row, column[, sample]).
+    """
+
+    _chosen: int | slice | Sequence[int] | None = None  # of `open`: which pages are added when the file has grown
+
+    def __init__(self, file: OpenFile, pages: NDArray[np.intp], *, squeeze: bool) -> None:
+        self._file = file
+        self._numbers = pages
+        self._layout: Layout = file.table.layout(int(pages[0]))
+        self._has_pages = not squeeze or len(pages) > 1
+        self._has_samples = self._layout.samples > 1
+
+    @property
+    def _frame(self) -> FrameType:
+        return self._layout.frame_type
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Elements along each axis."""
+        frame = self._frame
+        return (
+            *[len(self._numbers)] * self._has_pages,
+            frame.rows,
+            frame.columns,
+            *[frame.samples] * self._has_samples,
+        )
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of an element, in this machine's byte order."""
+        return self._frame.dtype
+
+    @property
+    def axes(self) -> str:
+        """One letter per axis: I page, Y row, X column, S sample."""
+        return "I" * self._has_pages + "YX" + "S" * self._has_samples
+
+    @property
+    def chunk_shape(self) -> tuple[int, ...]:
+        """Elements along each axis of the first page's strips or tiles."""
+        layout = self._layout
+        samples = layout.samples if layout.planes == 1 else 1
+        return (*[1] * self._has_pages, layout.chunk_rows, layout.chunk_columns, *[samples] * self._has_samples)
+
+    @property
+    def _plan_chunks(self) -> tuple[int, ...]:
+        """Pages can be read scattered, rows of a single page cannot: strips of one row are planned two by two."""
+        first, *others = self.chunk_shape
+        return (first if self._has_pages else max(first, 2), *others)
+
+    def _read(self, requests: Sequence[Request]) -> list[NDArray[Any]]:
+        wants = [self._want(request) for request in requests]
+        blocks = self._file.reader.read(wants, self.dtype)
+        return [block.reshape([len(span) for span in request]) for request, block in zip(requests, blocks, strict=True)]
+
+    def _want(self, request: Request) -> Want:
+        first = request[0] if self._has_pages else range(1)
+        pages = self._numbers[
+            first if isinstance(first, np.ndarray) else np.arange(first.start, first.stop, first.step)
+        ]
+        rows, columns, *samples = request[self._has_pages :]
+        return Want(pages, rows, columns, samples[0] if samples else range(1))  # type: ignore[arg-type]
+
+    @property
+    def mode(self) -> str:
+        """How the file was opened."""
+        return "r"
+
+    @property
+    def pages(self) -> Sequence[TiffPage]:
+        """The array's pages, each a lazy array with its own tags."""
+        return PageList(self._file, self._numbers)
+
+    @property
+    def tags(self) -> Tags:
+        """Tags of the first page."""
+        return self._file.table.tags(int(self._numbers[0]))
+
+    def cache_info(self) -> CacheInfo:
+        """Tell what the file's cache of decoded chunks did and holds."""
+        return self._file.cache.info()
+
+    def _name(self) -> str:
+        return repr(os.path.basename(self._file.source.name)) if self.path else self._file.source.name
+
+    def _describe(self) -> str:
+        return f"{self._name()} {self.dtype} {self.shape} {self.axes}, {self._ways()}"
+
+    def _ways(self) -> str:
+        numbers = self._file.table.count_layouts(self._numbers)
+        return ", ".join(dict.fromkeys(self._file.table.layouts[number].codec for number in numbers))
+
+    def __repr__(self) -> str:
+        closed = ", closed" if self.closed else ""
+        return f"<{type(self).__name__} {self._describe()}{closed}>"
+
+    def explain(self) -> str:
+        """Tell in words how the pixels are stored and how they are read."""
+        table = self._file.table
+        lines = [
+            repr(self),
+            f"file: {self._file.source.name}, {table.file_size} bytes, {table}",
+        ]
+        for number, count in table.count_layouts(self._numbers).items():
+            lines.append(f"{count} of {len(self._numbers)} pages: {table.layouts[number]}")
+        lines += self._explain_access()
+        lines += [f"warning: {text}" for text in table.warnings]
+        return "\n".join(lines)
+
+    def _explain_access(self) -> list[str]:
+        info, layouts = self.cache_info(), self._file.table.layouts
+        direct = all(layouts[number].direct for number in self._file.table.count_layouts(self._numbers))
+        return [
+            "read straight from the file" if direct else "decoded chunk by chunk where touched",
+            *self._explain_mapping(),
+            f"cache: {info.currsize} of {info.maxsize} bytes in use, {info.hits} hits, {info.misses} misses",
+        ]
+
+    def _explain_mapping(self) -> list[str]:
+        if self.closed or self.path is None:
+            return [] if self.closed else ["mmap=True is not possible: only files can be mapped"]
+        try:
+            self._file.table.extents(self._numbers)
+        except NotMappableError as error:
+            return [f"mmap=True is not possible: {error}"]
+        return ["mmap=True is possible"]
+
+    def refresh(self) -> int:
+        """Take in the pages that came since the file was opened, and return how many those are.
+
+        Only shape[0] changes; arrays that were read before stay as they are. An array of chosen pages grows when they
+        were chosen by a slice. Raises ValueError when there is no page axis to grow, FileChangedError when the pages
+        that were known are not there any more, FrameTypeError when a new page does not go with them.
+        """
+        if not self._has_pages:
+            raise ValueError(f"{self!r} has no page axis that could grow; open it with squeeze=False")
+        if self._chosen is not None and not isinstance(self._chosen, slice):
+            return 0
+        before = len(self._numbers)
+        table = self._file.table
+        if self._file.refresh():
+            try:
+                self._numbers = choose_stack(self._file.table, self._chosen)
+                self._remap()
+            except BaseException:
+                self._file.use(table)
+                self._numbers = self._numbers[:before]
+                raise
+        return len(self._numbers) - before
+
+    def _remap(self) -> None:
+        """Do what it takes to reach pages that came."""
+
+
+class TiffPage(FileArray):
+    """One page of a file as an array of (row, column[, sample]), and all that the file says of it.
+
+    A page that cannot be read still has its tags; whatever concerns its pixels then raises the reason.
+    """
+
+    def __init__(self, file: OpenFile, number: int) -> None:
+        self._file = file
+        self._numbers = np.array([number])
+        self._has_pages = False
+
+    @property
+    def _layout(self) -> Layout:  # type: ignore[override]  # looked up late, as it may be an error
+        return self._file.table.layout(int(self._numbers[0]))
+
+    @property
+    def _has_samples(self) -> bool:  # type: ignore[override]
+        return self._layout.samples > 1
+
+    @property
+    def number(self) -> int:
+        """Which page of the file, or of its parent's SubIFDs, this is."""
+        return int(self._numbers[0])
+
+    @property
+    def compression(self) -> str:
+        """Name of the compression scheme, or its number where that has none; "0" when the tag is unreadable."""
+        return self._file.table.layout(self.number, readable=False).codec
+
+    @property
+    def subpages(self) -> Sequence[TiffPage]:
+        """Pages of the IFDs that this page's SubIFDs tag lists: reduced or related images."""
+        below = self._file.below(self.number)
+        return [] if below is None else PageList(below, range(len(below.table)))
+
+    @property
+    def pages(self) -> Sequence[TiffPage]:
+        """A list of this one page."""
+        return [self]
+
+    def __repr__(self) -> str:
+        if self._file.table.layout(self.number, readable=False).problem:
+            return f"<TiffPage {self.number} of {self._name()}, unreadable>"
+        return f"<TiffPage {self.number} of {self._describe()}>"
+
+
+class PageList(Sequence[TiffPage]):
+    """Pages of a file, made when they are asked for: a read-only sequence."""
+
+    def __init__(self, file: OpenFile, numbers: Sequence[int] | NDArray[np.intp]) -> None:
+        self._file = file
+        self._numbers = numbers
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return PageList(self._file, self._numbers[index])
+        return TiffPage(self._file, int(self._numbers[index]))
+
+    def __iter__(self) -> Iterator[TiffPage]:
+        return (TiffPage(self._file, int(number)) for number in self._numbers)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} pages>"

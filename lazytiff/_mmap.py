@@ -1,0 +1,294 @@
+"""MmapTiff: uncompressed pixels where they are, without a copy."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from lazytiff import _assignment
+from lazytiff._chunks import Place, Want, needed_chunks
+from lazytiff._file import OpenFile
+from lazytiff._file_array import FileArray
+from lazytiff._indexing import plan
+from lazytiff._mapping import Mapping
+from lazytiff.errors import ClosedError, FileChangedError, NotMappableError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from types import TracebackType
+
+    from numpy.typing import DTypeLike, NDArray
+
+    from lazytiff._extents import View
+    from lazytiff._indexing import Request
+
+
+class MmapTiff(FileArray):
+    """A stack of uncompressed pages, mapped into memory: `lazytiff.open(path, mmap=True)`, `lazytiff.zeros`.
+
+    Basic indices (int, slice, ..., None) return views of the file, in the file's byte order: nothing is read before a
+    pixel is touched. mode "r": the views are read-only. "r+": what is assigned, to the array or to its views, goes to
+    the file. "c": it stays in memory, and is gone with the array.
+
+    Where pixels that are asked for are not at equal distances (several tiles, pages of unequal spacing), they are
+    assembled into a new, read-only array, so that nothing is assigned to a copy by mistake; assign to the array itself.
+
+    A file that became shorter, or whose pages were rewritten, raises FileChangedError at the next index. To touch a
+    view of pixels that the file does not have any more kills the process, unless the array was opened with
+    `guard=True`: then they read as zeros, and the array raises FileChangedError from then on.
+    """
+
+    def __init__(
+        self, file: OpenFile, pages: NDArray[np.intp], *, squeeze: bool, mode: str = "r", guard: bool = False
+    ) -> None:
+        super().__init__(file, pages, squeeze=squeeze)
+        self._mode = mode
+        self._guard = guard
+        self._map()
+
+    def _map(self) -> None:
+        table = self._file.table
+        self._extents = table.extents(self._numbers)
+        if self._mode == "r+":
+            table.check_apart(self._numbers)
+        with self._file.source as source:
+            self._mapping = Mapping(source, self._mode, table.file_size, guard=self._guard)
+        everything = Want(np.arange(len(self._numbers)), *map(range, self._box_shape()[1:]))
+        self._whole = self._extents.view(*everything)
+
+    def _box_shape(self) -> tuple[int, int, int, int]:
+        frame = self._frame
+        return len(self._numbers), frame.rows, frame.columns, frame.samples
+
+    @property
+    def mode(self) -> str:
+        """How the file was opened: "r", "r+" or "c"."""
+        return self._mode
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of an element, in the file's byte order."""
+        dtype = self._frame.dtype
+        return dtype.newbyteorder("S") if self._layout.swapped else dtype
+
+    # ---- Reading
+
+    def _touch(self, key: Any) -> None:
+        """Raise FileChangedError when the file, or a page that the key selects, is no longer what it was."""
+        self._mapping.check()
+        self._file.table.verify(self._numbers[self._pages_of(key)])
+
+    def _pages_of(self, key: Any) -> slice:
+        """Return pages among which those are that the key selects."""
+        first = key[0] if type(key) is tuple and key else key
+        if not self._has_pages or type(first) not in (int, slice):
+            return slice(None)
+        if type(first) is slice:
+            return first
+        return slice(first, first + 1 or None)
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return what NumPy's indexing selects: a view for basic indices, otherwise a new array; or a scalar."""
+        with self._file.source:
+            self._touch(key)
+            result = self._select(key) if self._whole is None else self._all(self._whole)[key]
+        self._mapping.check()
+        return result
+
+    def _all(self, view: View) -> NDArray[Any]:
+        return self._array(view, self.shape)
+
+    def _array(self, view: View, shape: tuple[int, ...]) -> NDArray[Any]:
+        page, row, column, sample = view.strides
+        strides = (*[page] * self._has_pages, row, column, *[sample] * self._has_samples)
+        return self._mapping.array(view.offset, shape, strides, self.dtype)
+
+    def _select(self, key: Any) -> Any:
+        index = plan(key, self.shape, self._plan_chunks)
+        if not index.is_box:
+            return index.finish(map(self._gather, index.requests), self.dtype)
+        return index.finish([self._box(request) for request in index.requests], self.dtype)
+
+    def _box(self, request: Request) -> NDArray[Any]:
+        """Return a view of the pixels, or a read-only array of them."""
+        want = self._want(request)
+        view = self._extents.view(*want)
+        if view is not None:
+            return self._array(view, tuple(map(len, request)))
+        block = self._gather(request)
+        block.flags.writeable = False
+        return block
+
+    def _read(self, requests: Sequence[Request]) -> list[NDArray[Any]]:
+        return [self._gather(request) for request in requests]
+
+    def _gather(self, request: Request) -> NDArray[Any]:
+        """Return a new array of the pixels."""
+        want = self._want(request)
+        block = np.empty(want.shape, self.dtype)
+        flip = (slice(None), *(slice(None, None, -1 if span.step < 0 else 1) for span in want[1:]))
+        ascending = Want(want.pages, *(span[::-1] if span.step < 0 else span for span in want[1:]))
+        for page, target in zip(want.pages, block[flip], strict=True):
+            self._copy_page(int(page), ascending, target)
+        return block.reshape([len(span) for span in request])
+
+    def _copy_page(self, page: int, want: Want, target: NDArray[Any]) -> None:
+        view = self._extents.view(np.array([page]), *want[1:])
+        if view is not None:
+            target[...] = self._mapping.array(view.offset, target.shape, view.strides[1:], self.dtype)
+            return
+        form = self._extents.form(page)
+        for chunk in needed_chunks(form.layout, want)[0]:
+            place = Place.of(form.layout, int(chunk))
+            offset = self._extents.chunk_offset(page, place)
+            place.copy(self._mapping.array(offset, place.shape, form.within_chunk(), self.dtype), want, target)
+
+    def _want(self, request: Request) -> Want:
+        """Return what a request is for, with pages numbered by their position in this array."""
+        first = request[0] if self._has_pages else range(1)
+        pages = first if isinstance(first, np.ndarray) else np.arange(first.start, first.stop, first.step)
+        rows, columns, *samples = request[self._has_pages :]
+        return Want(pages, rows, columns, samples[0] if samples else range(1))  # type: ignore[arg-type]
+
+    def copy(self) -> NDArray[Any]:
+        """Read everything into a new, writable numpy.ndarray, in the file's byte order."""
+        with self._file.source:
+            self._touch(...)
+            if self._whole is None:
+                pixels = self._gather(tuple(map(range, self.shape)))
+            else:
+                pixels = np.array(self._all(self._whole), order="C")
+        self._mapping.check()
+        return pixels
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:  # noqa: FBT001  # NumPy's protocol
+        """Return one view of all pixels, without a copy, for NumPy.
+
+        Where there is none, as TiffArray: LimitError above `limits.implicit_bytes`, ValueError if copy is False.
+        """
+        same = dtype is None or np.dtype(dtype) == self.dtype
+        if self._whole is None or copy or not same:
+            return super().__array__(dtype, copy)
+        return self[...]  # type: ignore[no-any-return]
+
+    @property
+    def tile_view(self) -> NDArray[Any]:
+        """All pixels as one view of (page, grid row, row, grid column, column[, sample]), without a copy.
+
+        For tiles and strips at equal distances whose sizes divide those of the page; the page axis is always there.
+        Raises NotMappableError for others. `tile_view[p, i, r, j, c]` is the pixel in row `i * chunk rows + r` and
+        column `j * chunk columns + c` of page `p`.
+        """
+        with self._file.source:
+            self._touch(...)
+            form, layout = self._extents.forms[0], self._layout
+            first = self._extents.view(np.arange(len(self._numbers)), range(1), range(1), range(1))
+            divides = layout.rows % layout.chunk_rows == 0 and layout.columns % layout.chunk_columns == 0
+            if first is None or not form.regular or not divides or len(self._extents.forms) > 1:
+                raise NotMappableError(f"{self!r}: its tiles are not at equal distances, or do not divide its pages")
+            axes, planar = (form.rows, form.columns), layout.planes > 1
+            sizes = [size for axis in axes for size in (axis.parts, axis.size)]
+            strides = [stride for axis in axes for stride in (axis.outer, axis.inner)]
+            sample = form.samples.outer if planar else form.samples.inner
+            shape = (len(self._numbers), *sizes, *[layout.samples] * self._has_samples)
+            steps = (first.strides[0], *strides, *[sample] * self._has_samples)
+            return self._mapping.array(first.offset, shape, steps, self.dtype)
+
+    # ---- Writing
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        """Assign as NumPy does; in mode "r+" by writing to the file, so that a full disk is an OSError."""
+        if self._mode == "r":
+            raise ValueError(
+                f"{self!r} was opened for reading; open it with mode='r+' to change the file, or with mode='c' to "
+                "change only what is in memory"
+            )
+        with self._file.source:
+            self._touch(key)
+            for offsets, length, data in _assignment.pieces(self, self._extents, self._mapping, key, value):
+                self._mapping.store(offsets, length, data)
+        self._mapping.check()
+
+    def flush(self) -> None:
+        """Wait until all that was assigned in mode "r+" is on the disk; other modes have nothing to wait for.
+
+        Raises OSError when the disk fails. What was assigned may be lost then, and every later flush fails too.
+        """
+        with self._file.source:
+            self._mapping.flush()
+
+    # ---- Lifetime
+
+    def close(self) -> None:
+        """Unmap the file and close it. Raises BufferError, and closes nothing, while views of it are alive."""
+        self._mapping.close()
+        super().close()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the array; the last view that is alive unmaps the file."""
+        self._mapping.retire()
+        super().close()
+
+    def _remap(self) -> None:
+        older = self._mapping
+        self._map()
+        self._mapping.take_over(older)
+
+    def __reduce__(self) -> Any:
+        """Pickle what opens the file again: in another process it must be the same file."""
+        if self._mode == "c":
+            raise TypeError(f"{self!r} cannot be pickled: what mode 'c' has changed is in this process only")
+        if self.closed:
+            raise ClosedError(f"{self.path} was closed; open it again")
+        ends = self._numbers[[0, -1]]
+        how = {"mode": self._mode, "guard": self._guard, "squeeze": not self._has_pages}
+        recipe = _Recipe(self.path or "", self._file.settings, self._packed(), how, self._file.table.marks(ends))
+        return _restore, (type(self), recipe)
+
+    def _packed(self) -> NDArray[np.intp] | int:
+        count = len(self._numbers)
+        return count if np.array_equal(self._numbers, np.arange(count)) else self._numbers
+
+    # ---- Words
+
+    def _ways(self) -> str:
+        return self._mode
+
+    def _explain_access(self) -> list[str]:
+        forms = self._extents.forms
+        if self._whole is not None:
+            step = f", {self._whole.strides[0]} bytes from page to page" if len(self._numbers) > 1 else ""
+            return [f"mapped as one array over all pages{step}: every basic index is a view"]
+        if all(form.regular and form.columns.parts == 1 for form in forms):
+            return ["mapped page by page: a basic index is a view within a page, and over pages at equal distances"]
+        return ["mapped tile by tile: a basic index is a view within a tile, and assembled across tiles"]
+
+
+class _Recipe(NamedTuple):
+    """What opens the file again that an array was pickled of."""
+
+    path: str
+    settings: dict[str, Any]
+    pages: NDArray[np.intp] | int
+    how: dict[str, Any]
+    marks: list[tuple[int, int]]  # of the first and the last page
+
+
+def _restore(kind: type[MmapTiff], recipe: _Recipe) -> MmapTiff:
+    """Open the file again; raise FileChangedError when it is another one."""
+    file = OpenFile.open(recipe.path, **recipe.settings, writable=recipe.how["mode"] == "r+")
+    try:
+        numbers = np.arange(recipe.pages) if isinstance(recipe.pages, int) else recipe.pages
+        _check_marks(file, numbers[[0, -1]], recipe)
+        return kind(file, numbers, **recipe.how)
+    except BaseException:
+        file.source.close()
+        raise
+
+
+def _check_marks(file: OpenFile, ends: NDArray[np.intp], recipe: _Recipe) -> None:
+    if max(ends) >= len(file.table) or file.table.marks(ends) != recipe.marks:
+        raise FileChangedError(f"{recipe.path}: the file is another one than that of which the array was pickled")
