@@ -105,7 +105,7 @@ def _members(size: dict[str, int], axes: str, shape: tuple[int, ...], dtype: np.
         "samples": size.get("S", 1),
         "kind": _KINDS[dtype.kind],
         "item_size": dtype.itemsize,
-        "big_endian": int(dtype.str[0] == ">" if dtype.itemsize > 1 else np.little_endian is False),
+        "big_endian": int((dtype if dtype.itemsize > 1 else np.dtype("u2")).str[0] == ">"),
     }
 
 

@@ -64,12 +64,10 @@ class OpenFile:
         with self.source:
             table = PageTable(self.source, limits, self.table.codecs)
         if len(table) < len(self.table) or not table.continues(self.table):
-            table.close()
             raise FileChangedError(
                 f"{self.source.name}: the pages that were there are not there any more; open it again"
             )
         if len(table) == len(self.table) and table.file_size == self.table.file_size:
-            table.close()
             return False
         self.use(table)
         return True

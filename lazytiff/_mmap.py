@@ -48,18 +48,15 @@ class MmapTiff(FileArray):
         self._map()
 
     def _map(self) -> None:
-        table = self._file.table
-        self._extents = table.extents(self._numbers)
+        table, frame = self._file.table, self._frame
+        extents = table.extents(self._numbers)
         if self._mode == "r+":
             table.check_apart(self._numbers)
         with self._file.source as source:
             self._mapping = Mapping(source, self._mode, table.file_size, guard=self._guard)
-        everything = Want(np.arange(len(self._numbers)), *map(range, self._box_shape()[1:]))
-        self._whole = self._extents.view(*everything)
-
-    def _box_shape(self) -> tuple[int, int, int, int]:
-        frame = self._frame
-        return len(self._numbers), frame.rows, frame.columns, frame.samples
+        sizes = frame.rows, frame.columns, frame.samples
+        self._extents = extents
+        self._whole = extents.view(np.arange(len(self._numbers)), *map(range, sizes))
 
     @property
     def mode(self) -> str:

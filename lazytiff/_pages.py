@@ -183,7 +183,7 @@ class PageTable:
 
     def tags(self, page: int) -> Tags:
         """Read which tags the page has."""
-        return Tags(self.source, self.handle, page)
+        return Tags(self, page)
 
     def continues(self, older: PageTable) -> bool:
         """Tell whether the first pages are those of an older table of the same source."""
@@ -194,10 +194,10 @@ class PageTable:
                 for name in ("ifd", "hash", "data")
             )
 
-    def close(self) -> None:
-        """Free a table that nobody has used yet."""
-        self.source.forget(self._free)
-        self._free()
+    def __del__(self) -> None:
+        """Free it when nobody uses it any more: each refresh of a growing file makes a new one."""
+        if hasattr(self, "_free") and self.source.forget(self._free):
+            self._free()
 
     def take_reader(self) -> _binding.Reader:
         """Return a reader that no other thread has; for a borrower of the source."""

@@ -76,9 +76,13 @@ class Source:
         """Have action called before the handle is freed; the last one that was given comes first."""
         self._at_close.append(action)
 
-    def forget(self, action: Callable[[], None]) -> None:
-        """Take back what was given to `at_close`."""
-        self._at_close.remove(action)
+    def forget(self, action: Callable[[], None]) -> bool:
+        """Take back what was given to `at_close`; return whether it was still to be called."""
+        try:
+            self._at_close.remove(action)
+        except ValueError:
+            return False
+        return True
 
     def after_fork(self, action: Callable[[], None]) -> None:
         """Have action called in the child of a fork."""

@@ -10,8 +10,7 @@ import numpy as np
 from lazytiff._tag_names import NAMES, NUMBERS
 
 if TYPE_CHECKING:
-    from lazytiff import _binding
-    from lazytiff._source import Source
+    from lazytiff._pages import PageTable
 
 
 class Tags(Mapping[str | int, Any]):
@@ -23,11 +22,10 @@ class Tags(Mapping[str | int, Any]):
     `lazytiff.limits.max_value_bytes`.
     """
 
-    def __init__(self, source: Source, table: _binding.Table, page: int) -> None:
-        self._source = source
+    def __init__(self, table: PageTable, page: int) -> None:
         self._table = table
-        with source:
-            found = table.tags(page)
+        with table.source:
+            found = table.handle.tags(page)
         self._tags: dict[int, tuple[int, int, Any]] = {}
         for number, kind, count, handle in found:
             self._tags.setdefault(number, (kind, count, handle))  # of two tags with one number the first counts
@@ -37,8 +35,8 @@ class Tags(Mapping[str | int, Any]):
         if number not in self._tags:
             raise KeyError(key)
         kind, count, handle = self._tags[number]
-        with self._source:
-            value = self._table.tag_value(handle)
+        with self._table.source:
+            value = self._table.handle.tag_value(handle)
         return _python_value(kind, count, value)
 
     def __iter__(self) -> Iterator[str | int]:

@@ -1,6 +1,6 @@
 /* The smallest useful program: the sum of the first page of a TIFF stack.
  *
- *     cc -Icsrc tests/c/test_sum.c $(find csrc -name '*.c' ! -name os_win32.c) -ltiff -lm -o sum
+ *     cc -Icsrc tests/c/test_sum.c csrc/*.c -ltiff -lm -o sum
  *     ./sum stack.tif */
 #include <stdio.h>
 #include <stdlib.h>
