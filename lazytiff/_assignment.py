@@ -29,7 +29,7 @@ _BLOCK_BYTES = 16 << 20  # that are prepared at a time
 def pieces(array: MmapTiff, extents: Extents, mapping: Mapping, key: Any, value: Any) -> Iterator[Piece]:
     """Yield what to write where for `array[key] = value`; raise what NumPy raises for it."""
     index = plan(key, array.shape, array._plan_chunks)  # noqa: SLF001  # of the same array
-    source = _as_source(value, array.dtype, mapping)
+    source = _as_source(value, array, mapping)
     shape = index.shape
     while source.ndim > len(shape) and source.shape[0] == 1:
         source = source[0]  # NumPy leaves out axes of length 1 in front
@@ -45,13 +45,13 @@ def pieces(array: MmapTiff, extents: Extents, mapping: Mapping, key: Any, value:
     yield offsets.ravel().astype(np.uint64), array.itemsize, data.reshape(-1)
 
 
-def _as_source(value: Any, dtype: np.dtype[Any], mapping: Mapping) -> Any:
-    """Return the value as something with a shape, whose elements are not in the map that is written to."""
+def _as_source(value: Any, array: MmapTiff, mapping: Mapping) -> Any:
+    """Return the value as something with a shape, whose elements are not among those that are written to."""
     if isinstance(value, TiffArray):
-        return value
+        return value.copy() if getattr(value, "path", None) == array.path else value
     if not isinstance(value, np.ndarray | np.generic):
         # straight to the dtype, as NumPy does: 300 does not become a uint8 by way of an int64
-        value = np.asarray(value) if hasattr(value, "__array__") else np.array(value, dtype)
+        value = np.asarray(value) if hasattr(value, "__array__") else np.array(value, array.dtype)
     value = np.asarray(value)
     return value.copy() if value.size and mapping.holds(value) else value
 

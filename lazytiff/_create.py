@@ -69,9 +69,9 @@ def zeros(
     sizes = tuple(map(operator.index, shape)) if isinstance(shape, Iterable) else (operator.index(shape),)
     letters = _AXES.get(len(sizes), "") if axes is None else axes
     members = _members(dict(zip(letters, sizes, strict=False)), letters, sizes, np.dtype(dtype))
-    if photometric not in _PHOTOMETRIC:
+    if photometric not in list(_PHOTOMETRIC):
         raise ValueError(f"photometric must be None, 'minisblack' or 'rgb', not {photometric!r}")
-    if bigtiff not in _BIGTIFF:
+    if bigtiff not in list(_BIGTIFF):
         raise ValueError(f"bigtiff must be True, False or 'auto', not {bigtiff!r}")
     members |= {"photometric": _PHOTOMETRIC[photometric], "bigtiff": _BIGTIFF[bigtiff]}
     if photometric == "rgb" and members["samples"] < 3:  # noqa: PLR2004  # red, green, blue
@@ -94,6 +94,8 @@ def _members(size: dict[str, int], axes: str, shape: tuple[int, ...], dtype: np.
         )
     if min(shape) < 1:
         raise ValueError(f"shape {shape}: a TIFF file has at least one page, and its pages at least one pixel")
+    if size.get("S") == 1:
+        raise ValueError(f"shape {shape}: in TIFF a single sample is no axis; leave it out")
     if max(size["Y"], size["X"]) >= 1 << 32 or size.get("S", 1) >= 1 << 16:
         raise ValueError(f"shape {shape}: TIFF has pages of up to 2^32 - 1 rows and columns and 65,535 samples")
     if dtype.itemsize not in _SIZES.get(dtype.kind, ()):

@@ -38,6 +38,7 @@ class Mapping:
 
     def __init__(self, source: Source, mode: str, length: int, *, guard: bool) -> None:
         self._map: _binding.Map | None = _binding.Map(source.handle, mode, length, guard=guard)
+        self._source = source
         self._name = source.name
         self._read_only = mode == "r"
         self._guarded = guard
@@ -101,7 +102,7 @@ class Mapping:
         self._open_map.flush()
 
     def close(self) -> None:
-        """Unmap; raise BufferError when views are alive."""
+        """Unmap when the source, which is to be closed next, has no borrowers; BufferError when views are alive."""
         if self._leases:
             gc.collect()  # views in cycles are not alive
         with self._lock:
@@ -113,7 +114,7 @@ class Mapping:
                 )
             owner, self._map = self._map, None
         if owner is not None:
-            owner.close()
+            self._source.at_close(owner.close)  # others may be writing, or waiting for the disk
 
     def retire(self) -> None:
         """Make no more views; the last one that is alive unmaps."""

@@ -44,7 +44,7 @@ class MmapTiff(FileArray):
     ) -> None:
         super().__init__(file, pages, squeeze=squeeze)
         self._mode = mode
-        self._guard = guard
+        self._guard = bool(guard)
         self._map()
 
     def _map(self) -> None:
@@ -90,7 +90,7 @@ class MmapTiff(FileArray):
         with self._file.source:
             self._touch(key)
             result = self._select(key) if self._whole is None else self._all(self._whole)[key]
-        self._mapping.check()
+            self._mapping.check()
         return result
 
     def _all(self, view: View) -> NDArray[Any]:
@@ -156,7 +156,7 @@ class MmapTiff(FileArray):
                 pixels = self._gather(tuple(map(range, self.shape)))
             else:
                 pixels = np.array(self._all(self._whole), order="C")
-        self._mapping.check()
+            self._mapping.check()
         return pixels
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:  # noqa: FBT001  # NumPy's protocol
@@ -205,7 +205,7 @@ class MmapTiff(FileArray):
             self._touch(key)
             for offsets, length, data in _assignment.pieces(self, self._extents, self._mapping, key, value):
                 self._mapping.store(offsets, length, data)
-        self._mapping.check()
+            self._mapping.check()
 
     def flush(self) -> None:
         """Wait until all that was assigned in mode "r+" is on the disk; other modes have nothing to wait for.

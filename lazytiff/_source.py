@@ -73,8 +73,13 @@ class Source:
         return self._closed
 
     def at_close(self, action: Callable[[], None]) -> None:
-        """Have action called before the handle is freed; the last one that was given comes first."""
-        self._at_close.append(action)
+        """Have action called before the handle is freed, at once if it is; the last one that was given comes first."""
+        with self._lock:
+            freed = self._closed and self._borrowers == 0
+            if not freed:
+                self._at_close.append(action)
+        if freed:
+            action()
 
     def forget(self, action: Callable[[], None]) -> bool:
         """Take back what was given to `at_close`; return whether it was still to be called."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import re
 import sys
 import warnings
 
@@ -156,3 +157,71 @@ def test_julia(corpus):
         assert img.axes == "YXS"
         helper.assert_same(img[100:200, ::-7, 1:3], expected[100:200, ::-7, 1:3])
         helper.assert_same(img.copy(), expected)
+
+
+# ---- mapped
+
+
+def uncompressed_files():
+    """Give a parameter for each file that has no compressed page; one to skip when there is no corpus."""
+    if CORPUS is None:
+        return [pytest.param(None, id="no corpus")]
+    files = json.loads((CORPUS / "manifest.json").read_text())["files"]
+    plain = [file["path"] for file in files if {page.get("compression") for page in file["pages"]} == {"none"}]
+    return [pytest.param(name, id=name) for name in plain]
+
+
+def map_stacks(path):
+    """Yield what `lazytiff.load` reads, and the same mapped or why it is not; pages that are no stack one by one."""
+    with lazytiff.TiffFile(path) as tif:
+        one = len(tif.stacks) == 1
+        chosen = [None] if one else [page.number for page in tif.pages]
+    for pages in chosen:
+        pixels = lazytiff.load(path, pages=pages)
+        try:
+            with lazytiff.open(path, mmap=True, pages=pages) as img:
+                yield pixels, img, img.copy()
+        except lazytiff.NotMappableError as error:
+            yield pixels, None, str(error)
+
+
+@pytest.mark.parametrize("name", uncompressed_files())
+@pytest.mark.filterwarnings("ignore::lazytiff.TiffWarning")  # of what is wrong elsewhere in these files
+def test_uncompressed_files_are_mapped(name, corpus):
+    """Pixels that are stored as they are read map to what is loaded; for others the reason names what they are."""
+    for pixels, img, found in map_stacks(corpus / "files" / name):
+        if img is None:
+            assert re.search(r": page \d+: (\d+-bit samples are packed|YCbCr pixels|.*FillOrder 2)", found)
+            assert not re.search(r" (8|16|32|64|128)-bit", found)
+        else:
+            assert img.dtype.itemsize == pixels.itemsize
+            helper.assert_same(found.astype(pixels.dtype), pixels)
+
+
+@pytest.mark.parametrize("how", [lazytiff.open, lazytiff.load])
+def test_mapped_demonstration(how, corpus, tmp_path):
+    """The seed's, on flagler.tif: refuses assignment in "r"; "r+" changes the file, and changes it back."""
+    original = (corpus / "files" / "tlnagy+exampletiffs" / "flagler.tif").read_bytes()
+    path = tmp_path / "flagler.tif"
+    path.write_bytes(original)
+    with how(path, mmap=True) as img:
+        assert type(img) is lazytiff.MmapTiff
+        assert img.shape == (200, 541, 4)
+        assert img[0, 0].tolist() == [42, 32, 41, 255]  # 0.165, 0.125, 0.161 of 255
+        assert np.array_equal(img, tifffile.imread(path))
+        with pytest.raises(ValueError, match=r"mode='r\+'"):
+            img[0, 0] = 0
+        with pytest.raises(ValueError, match="read-only"):
+            img[0][0] = 0
+    assert path.read_bytes() == original
+    with how(path, "r+", mmap=True) as img:
+        old = img[0, 0].copy()
+        img[0, 0] = [1, 2, 3, 4]
+        assert img[0, 0].tolist() == [1, 2, 3, 4]
+        assert tifffile.imread(path)[0, 0].tolist() == [1, 2, 3, 4]
+        changed = path.read_bytes()
+        assert len(changed) == len(original)
+        assert sum(a != b for a, b in zip(changed, original, strict=True)) == 4
+        img[0, 0] = old
+        img.flush()
+    assert path.read_bytes() == original

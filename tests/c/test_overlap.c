@@ -4,7 +4,8 @@
 
 #include "reading.h"
 
-enum { STRIPS = 273, STRIP_COUNTS = 279, SUBIFDS = 330, TILES = 324, TEXT = 270, EXIF = 34665, GPS = 34853, INTEROPERABILITY = 40965 };
+enum { TEXT = 270, STRIPS = 273, STRIP_COUNTS = 279, TILES = 324, TILE_COUNTS = 325 };
+enum { SUBIFDS = 330, EXIF = 34665, GPS = 34853, INTEROPERABILITY = 40965 };
 
 static const char text[] = "more than fits into an entry";
 
@@ -34,6 +35,12 @@ static void move(struct tiff_builder *tiff, struct tiff_page page, uint16_t tag,
 static uint64_t where(const struct tiff_builder *tiff, struct tiff_page page, uint16_t tag, uint64_t chunk)
 {
     return tiff_get(tiff, offset_at(tiff, page, tag, chunk), tiff_word(tiff));
+}
+
+static void leave_out(struct tiff_builder *tiff, struct tiff_page page, uint64_t chunk)
+{
+    move(tiff, page, STRIPS, chunk, 0);
+    tiff_put(tiff, tiff_value_at(tiff, page, STRIP_COUNTS) + chunk * tiff_word(tiff), tiff_word(tiff), 0);
 }
 
 static enum lzt_status check_pages(const struct tiff_builder *tiff, const uint64_t *pages, size_t count, struct lzt_error *error)
@@ -152,8 +159,7 @@ static void test_scattered(void)
     for (uint64_t i = 0; i < 8; i++)
         move(&tiff, page, STRIPS, i, first + (i * 3 + 1) % 8 * 4);
     expect_apart(&tiff);
-    move(&tiff, page, STRIPS, 5, 0);
-    tiff_put(&tiff, tiff_value_at(&tiff, page, STRIP_COUNTS) + 5 * 8, 8, 0);
+    leave_out(&tiff, page, 5);
     expect_apart(&tiff);
     move(&tiff, page, STRIPS, 6, where(&tiff, page, STRIPS, 2) + 3);
     expect_overlap(&tiff, 0, 6, "those of page 0, chunk 2");
@@ -206,12 +212,41 @@ static void test_chunk_of_run(void)
     struct tiff_builder tiff = tiff_new(0, 1);
     struct tiff_page first = tiff_add_image(&tiff, &(struct tiff_image){.rows = 35, .columns = 10, .chunk_rows = 10});
     struct tiff_page second = tiff_add_image(&tiff, &(struct tiff_image){.rows = 3, .columns = 4});
-    const uint64_t last = where(&tiff, first, STRIPS, 3);
+    const uint64_t last = where(&tiff, first, STRIPS, 3), own = where(&tiff, second, STRIPS, 0);
     move(&tiff, second, STRIPS, 0, last + 49);
+    expect_overlap(&tiff, 1, 0, "those of page 0, chunk 3");
+    move(&tiff, second, STRIPS, 0, last);
     expect_overlap(&tiff, 1, 0, "those of page 0, chunk 3");
     move(&tiff, second, STRIPS, 0, last - 5);
     expect_overlap(&tiff, 1, 0, "those of page 0, chunk 2");
     expect_page_overlap(&tiff, 0, 2, "those of page 1, chunk 0");
+    move(&tiff, second, STRIPS, 0, own);
+    move(&tiff, first, STRIPS, 3, own + 5);
+    expect_overlap(&tiff, 1, 0, "those of page 0, chunk 3");
+    tiff_free(&tiff);
+}
+
+/* Chunks that lie one after the other are no run when the file leaves out one between them, or when they are of different pages. */
+static void test_gap_in_run(void)
+{
+    struct tiff_builder tiff = tiff_new(0, 0);
+    struct tiff_page pages[3];
+    const uint64_t place = tiff_reserve(&tiff, 30);
+    for (size_t i = 0; i < 3; i++)
+        pages[i] = tiff_add_image(&tiff, &(struct tiff_image){.rows = 30, .columns = 1, .chunk_rows = 10});
+    move(&tiff, pages[0], STRIPS, 0, place);
+    move(&tiff, pages[0], STRIPS, 2, place + 10);
+    leave_out(&tiff, pages[0], 1);
+    expect_apart(&tiff);
+    move(&tiff, pages[2], STRIPS, 1, place + 12);
+    expect_overlap(&tiff, 2, 1, "those of page 0, chunk 2");
+    move(&tiff, pages[0], STRIPS, 1, place + 10);
+    leave_out(&tiff, pages[0], 2);
+    leave_out(&tiff, pages[1], 0);
+    leave_out(&tiff, pages[1], 1);
+    move(&tiff, pages[1], STRIPS, 2, place + 20);
+    move(&tiff, pages[2], STRIPS, 1, place + 22);
+    expect_overlap(&tiff, 2, 1, "those of page 1, chunk 2");
     tiff_free(&tiff);
 }
 
@@ -238,6 +273,9 @@ static void test_lengths(void)
     move(&tiff, named, STRIPS, 0, codes + 3);
     state_length(&tiff, coded, 4);
     expect_page_overlap(&tiff, 0, 0, "those of page 1, chunk 0");
+    tiff_put(&tiff, tiff_entry_at(&tiff, coded, STRIP_COUNTS), 2, TILE_COUNTS); /* some writers mix these up */
+    expect_page_overlap(&tiff, 0, 0, "those of page 1, chunk 0");
+    tiff_put(&tiff, tiff_entry_at(&tiff, coded, TILE_COUNTS), 2, STRIP_COUNTS);
     state_length(&tiff, coded, 3);
     expect_page_apart(&tiff, 0);
     move(&tiff, named, STRIPS, 0, pixels + 5);
@@ -284,6 +322,7 @@ static void test_unreadable_pages(void)
     expect_page_overlap(&tiff, 0, 0, "the JPEG stream of page 2");
     move(&tiff, named, STRIPS, 0, own);
     tiff_put(&tiff, tiff_entry_at(&tiff, broken, STRIPS) + 2, 2, FIELD_FLOAT);
+    tiff_put(&tiff, tiff_value_at(&tiff, broken, STRIP_COUNTS), 4, 1000);
     move(&tiff, jpeg, STRIPS, 0, own);
     tiff_put(&tiff, tiff_entry_at(&tiff, jpeg, STRIP_COUNTS) + 4, 4, 1 << 30);
     expect_page_apart(&tiff, 0);
@@ -298,18 +337,21 @@ static void test_below(int bigtiff, int big_endian)
     struct tiff_builder tiff = tiff_new(bigtiff, big_endian);
     const struct tiff_entry inner[] = {{TEXT, FIELD_ASCII, sizeof text, text, 0}};
     tiff.loose = 1;
-    struct tiff_page interoperability = tiff_add_page(&tiff, inner, 1);
+    struct tiff_page interoperability = tiff_add_page(&tiff, inner, 1), gps = tiff_add_page(&tiff, inner, 1);
     struct tiff_page exif = tiff_add_page(&tiff, (const struct tiff_entry[]){lead(INTEROPERABILITY, interoperability)}, 1);
     const struct tiff_entry further = lead(EXIF, exif);
     struct tiff_page sub = tiff_add_image(&tiff, &(struct tiff_image){.rows = 9, .columns = 40, .chunk_rows = 16, .chunk_columns = 16,
                                                                       .extra = &further, .extra_count = 1});
     tiff.loose = 0;
-    const struct tiff_entry below[] = {lead(SUBIFDS, sub), lead(GPS, exif)};
+    const struct tiff_entry below[] = {lead(SUBIFDS, sub), lead(GPS, gps)};
     struct tiff_page page = tiff_add_image(&tiff, &(struct tiff_image){.rows = 1, .columns = 4, .extra = below, .extra_count = 2});
     char with[80];
     expect_apart(&tiff);
     move(&tiff, page, STRIPS, 0, tiff_value_at(&tiff, interoperability, TEXT) + 25);
     snprintf(with, sizeof with, "the value of tag 270 of the IFD at offset %u", (unsigned)interoperability.ifd);
+    expect_overlap(&tiff, 0, 0, with);
+    move(&tiff, page, STRIPS, 0, gps.link);
+    snprintf(with, sizeof with, "an IFD (at offset %u)", (unsigned)gps.ifd);
     expect_overlap(&tiff, 0, 0, with);
     move(&tiff, page, STRIPS, 0, exif.link);
     snprintf(with, sizeof with, "an IFD (at offset %u)", (unsigned)exif.ifd);
@@ -396,9 +438,13 @@ static void test_patience_with_pixels(void)
     const uint64_t list = tiff_reserve(&tiff, 4 * MANY);
     const struct tiff_entry tables[] = {{STRIPS, FIELD_LONG, MANY, NULL, list}, {STRIP_COUNTS, FIELD_LONG, MANY, NULL, list}};
     for (size_t i = 0; i < PAGES; i++) {
-        const struct tiff_entry own[] = {
-            {256, FIELD_LONG, 1, NULL, 1}, {257, FIELD_LONG, 1, NULL, MANY}, tables[0], {278, FIELD_LONG, 1, NULL, 1}, tables[1]};
-        tiff_add_page(&tiff, own, 5);
+        const struct tiff_entry own[] = {{256, FIELD_LONG, 1, NULL, 1},
+                                         {257, FIELD_LONG, 1, NULL, MANY},
+                                         {258, FIELD_SHORT, 1, NULL, 8},
+                                         tables[0],
+                                         {278, FIELD_LONG, 1, NULL, 1},
+                                         tables[1]};
+        tiff_add_page(&tiff, own, 6);
     }
     expect_page_apart(&tiff, PAGES - 1);
     check_status(check_all(&tiff, &error), LZT_LIMIT, &error, "leaves out more chunks than it has bytes");
@@ -442,6 +488,7 @@ static void test_frames(void)
         move(&tiff, page, STRIPS, i, behind + i * 150);
     tiff_put(&tiff, tiff_value_at(&tiff, page, STRIP_COUNTS) + 4, 4, 1050); /* ImageJ: of all frames together */
     expect_apart(&tiff);
+    expect_page_apart(&tiff, 0);
     expect_page_apart(&tiff, 2);
     CHECK(check_pages(&tiff, (const uint64_t[]){3, 1}, 2, &error) == LZT_OK);
     tiff_free(&tiff);
@@ -587,6 +634,7 @@ int main(void)
     test_shared();
     test_scattered();
     test_chunk_of_run();
+    test_gap_in_run();
     test_lengths();
     test_not_mappable();
     test_unreadable_pages();
