@@ -197,10 +197,17 @@ enum lzt_status lzt_map_check(const struct lzt_map *map, struct lzt_error *error
                                         "or is full) and read as zeros since; open it again");
 }
 
+static enum lzt_status check_places(const struct lzt_map *map, const uint64_t *offsets, uint64_t count, uint64_t length,
+                                    struct lzt_error *error)
+{
+    for (uint64_t i = 0; i < count; i++)
+        if (length > map->length || offsets[i] > map->length - length)
+            return lzt_fail(error, LZT_USAGE, "%" PRIu64 " bytes at offset %" PRIu64 " are not in the map", length, offsets[i]);
+    return LZT_OK;
+}
+
 static enum lzt_status store(struct lzt_map *map, uint64_t offset, const uint8_t *data, uint64_t length, struct lzt_error *error)
 {
-    if (offset > map->length || length > map->length - offset)
-        return lzt_fail(error, LZT_USAGE, "%" PRIu64 " bytes at offset %" PRIu64 " are not in the map", length, offset);
     if (map->mode == LZT_MAP_WRITE)
         return lzt_file_write(map->file, offset, data, (size_t)length, error);
     memcpy(map->bytes + offset, data, (size_t)length);
@@ -211,9 +218,9 @@ enum lzt_status lzt_map_store(struct lzt_map *map, const uint64_t *offsets, uint
                               struct lzt_error *error)
 {
     const uint8_t *bytes = data;
-    enum lzt_status status = LZT_OK;
     if (map->mode == LZT_MAP_READ)
         return lzt_fail(error, LZT_USAGE, "the map is for reading");
+    enum lzt_status status = check_places(map, offsets, count, length, error); /* before anything is written */
     for (uint64_t i = 0, next; i < count && status == LZT_OK; i = next) {
         for (next = i + 1; next < count && offsets[next] == offsets[next - 1] + length; next++)
             ; /* pieces that follow each other go together */

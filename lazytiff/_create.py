@@ -11,7 +11,9 @@ import numpy as np
 
 from lazytiff import _binding
 from lazytiff._file import OpenFile
+from lazytiff._limits import limits
 from lazytiff._mmap import MmapTiff
+from lazytiff.errors import LimitError
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
@@ -62,10 +64,15 @@ def zeros(
         The disk is full, and so on; nothing is left behind.
     FileFullError
         With `bigtiff=False`: it does not fit into 4 GiB.
+    LimitError
+        There are more pages than `limits.max_pages`, or more bytes than any file can have.
     ValueError, TypeError
         No TIFF file has that shape or dtype.
 
     """
+    name = os.fsdecode(path)
+    if "\0" in name:
+        raise ValueError("embedded null byte in path")
     sizes = tuple(map(operator.index, shape)) if isinstance(shape, Iterable) else (operator.index(shape),)
     letters = _AXES.get(len(sizes), "") if axes is None else axes
     members = _members(dict(zip(letters, sizes, strict=False)), letters, sizes, np.dtype(dtype))
@@ -77,7 +84,7 @@ def zeros(
     if photometric == "rgb" and members["samples"] < 3:  # noqa: PLR2004  # red, green, blue
         raise ValueError(f"rgb takes 3 samples or more, not {members['samples']}")
     try:
-        _binding.create_zeros(os.fsencode(path), os.fsdecode(path), members)
+        _binding.create_zeros(os.fsencode(path), name, members)
     except FileExistsError as error:
         raise FileExistsError(
             error.errno, "there is such a file; lazytiff.open(path, mmap=True, mode='r+') opens it", error.filename
@@ -98,6 +105,8 @@ def _members(size: dict[str, int], axes: str, shape: tuple[int, ...], dtype: np.
         raise ValueError(f"shape {shape}: in TIFF a single sample is no axis; leave it out")
     if max(size["Y"], size["X"]) >= 1 << 32 or size.get("S", 1) >= 1 << 16:
         raise ValueError(f"shape {shape}: TIFF has pages of up to 2^32 - 1 rows and columns and 65,535 samples")
+    if size.get("I", 1) > limits.max_pages:
+        raise LimitError(f"shape {shape}: lazytiff.limits.max_pages is {limits.max_pages}")
     if dtype.itemsize not in _SIZES.get(dtype.kind, ()):
         raise TypeError(f"{dtype} is not stored in TIFF as it is in memory; integers, floats and complex numbers are")
     return {
