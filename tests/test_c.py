@@ -21,6 +21,8 @@ SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 SANITIZER_OPTIONS = {"ASAN_OPTIONS": "allocator_may_return_null=1:detect_stack_use_after_return=1"}
 VALGRIND = ["valgrind", "--quiet", "--error-exitcode=1"]
 VALGRIND += ["--leak-check=full", "--errors-for-leak-kinds=definite,possible"]
+# Without it, what a signal handler returns to is not what it came from.
+VALGRIND += ["--vex-iropt-register-updates=allregs-at-mem-access"]
 WITH_VALGRIND = os.environ.get("LAZYTIFF_VALGRIND") == "1"
 
 # What nm calls data that a program can change: initialised, zeroed, common and small data, local or global.
