@@ -22,9 +22,10 @@ SHORT, LONG = 3, 4
 BLOCK = 1 << 14  # pages that are written at a time
 
 
-def many_pages(path: Path, count: int, side: int, gap: int = 0) -> None:
-    """Write a classic TIFF of count uncompressed pages of side x side bytes, each right behind its IFD; then a gap."""
-    page = np.dtype({"names": ["ifd", "pixels"], "formats": [IFD, ("u1", (side, side))], "offsets": [0, 116]})
+def many_pages(path: Path, count: int, side: int, gap: int = 0, dtype: str = "u1") -> None:
+    """Write a classic TIFF of count uncompressed pages of side x side pixels, each right behind its IFD; then a gap."""
+    page = np.dtype({"names": ["ifd", "pixels"], "formats": [IFD, (dtype, (side, side))], "offsets": [0, 116]})
+    item = np.dtype(dtype).itemsize
     header, stride = 8, page.itemsize + gap
     with path.open("wb") as file:
         file.write(b"II*\0" + header.to_bytes(4, "little"))
@@ -37,13 +38,13 @@ def many_pages(path: Path, count: int, side: int, gap: int = 0) -> None:
                 [
                     (256, LONG, side),  # ImageWidth
                     (257, LONG, side),  # ImageLength
-                    (258, SHORT, 8),  # BitsPerSample
+                    (258, SHORT, 8 * item),  # BitsPerSample
                     (259, SHORT, 1),  # Compression: none
                     (262, SHORT, 1),  # PhotometricInterpretation: 0 is black
                     (273, LONG, offsets + page.fields["pixels"][1]),  # StripOffsets
                     (277, SHORT, 1),  # SamplesPerPixel
                     (278, LONG, side),  # RowsPerStrip
-                    (279, LONG, side * side),  # StripByteCounts
+                    (279, LONG, side * side * item),  # StripByteCounts
                 ]
             ):
                 fields = pages["ifd"]["tags"][:, at]
@@ -55,12 +56,12 @@ def many_pages(path: Path, count: int, side: int, gap: int = 0) -> None:
                 file.write(record.tobytes())
 
 
-def microscope(path: Path, compression: str | None, *, predictor: bool) -> None:
-    """Write 50 pages of 1024 x 1024 uint16: soft bright spots that drift, with the noise of counted photons."""
+def microscope(path: Path, compression: str | None, *, predictor: bool = False, count: int = 50) -> None:
+    """Write count pages of 1024 x 1024 uint16: soft bright spots that drift, with the noise of counted photons."""
     import tifffile  # noqa: PLC0415  # so that a process that measures without it does not pay for it
 
     tifffile.imwrite(
-        path, _spots(50, 1024), compression=compression, predictor=predictor, photometric="minisblack", metadata=None
+        path, _spots(count, 1024), compression=compression, predictor=predictor, photometric="minisblack", metadata=None
     )
 
 

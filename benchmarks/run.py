@@ -1,4 +1,4 @@
-"""Measure lazytiff beside tifffile.
+"""Measure lazytiff beside tifffile, or beside the peer that a workload names.
 
 ./dev bench [NAME...] [--rounds N] [--json FILE] [--cache FOLDER] [--list]
 
@@ -109,14 +109,15 @@ def base_memory(side: str) -> float:
     return median(measure(side)["peak"] for _ in range(3))
 
 
-HEADER = f"{'':30}{'lazytiff':>11}{'tifffile':>11}{'times as fast':>22}{'target':>8}{'memory, MB':>16}{'target':>8}"
+HEADER = f"{'':30}{'lazytiff':>11}{'peer':>11}{'times as fast':>22}{'target':>8}{'memory, MB':>16}{'target':>8}"
 
 
 def line(workload: Workload, outcome: dict[str, Any]) -> str:
     """Say the outcome in one line."""
     ours, peer = (f"{1e3 * median(outcome['seconds'][side]):.1f} ms" for side in SIDES)
     ratios = sorted(outcome["ratios"])
-    ratio = f"{median(ratios):.2f} ({ratios[0]:.2f}-{ratios[-1]:.2f})"
+    digits = 0 if ratios[-1] >= 100 else 2  # noqa: PLR2004
+    ratio = f"{median(ratios):.{digits}f} ({ratios[0]:.{digits}f}-{ratios[-1]:.{digits}f})"
     memory = " / ".join(f"{outcome['memory'][side] / 1e6:.1f}" for side in SIDES)
     faster = f">= {workload.faster:g}" if workload.faster else ""
     smaller = f"<= {workload.megabytes:g}" if workload.megabytes else ""

@@ -1,6 +1,7 @@
 """What is measured. A new workload is an entry of WORKLOADS: how its file is written and what each side does with it.
 
-`ours` and `peer` run in processes of their own, so they import what they need. What they return must be equal.
+`ours` and `peer` run in processes of their own, so they import what they need. What they return must be equal. They get
+the path, or what their `prepare_` made of it before the clock was started.
 """
 
 from __future__ import annotations
@@ -8,25 +9,32 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import files
+import mapped
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 @dataclass(frozen=True)
 class Workload:
-    """One job, done by lazytiff and by the library that it is compared with."""
+    """One job, done by lazytiff and by the library that it is compared with.
+
+    Where the files of a workload are mapped, `repeat` also says which touch is measured: the operating system gives a
+    process each part of a map when it is touched first, which counts when `repeat` is 1, and not otherwise.
+    """
 
     name: str
     about: str
     file: str  # its name in the folder of the cache
     write: Callable[[Path], None]
-    ours: Callable[[Path], Any]
-    peer: Callable[[Path], Any]
+    ours: Callable[[Any], Any]
+    peer: Callable[[Any], Any]
+    prepare_ours: Callable[[Path], Any] = Path
+    prepare_peer: Callable[[Path], Any] = Path
     faster: float | None = None  # target: how many times as fast as the peer, or more
     megabytes: float | None = None  # target: by how much it raises the peak memory of a process, or less
     repeat: int = 1  # runs in one process, of which the fastest counts
@@ -93,6 +101,49 @@ def decode(codec: str | None, *, predictor: bool, every_cpu: bool) -> Workload:
     )
 
 
+def map_beside_numpy(
+    name: str, about: str, job: Callable[[Any], Any], repeat: int = 5, faster: float | None = 0.9
+) -> Workload:
+    """Measure a job on mapped pixels beside numpy.memmap; both are open."""
+    return Workload(
+        name,
+        f"{about}, 200 contiguous pages of 1024 x 1024 uint16, peer numpy.memmap, {touch(repeat)}",
+        "microscope-none-200.tif",
+        partial(files.microscope, compression=None, count=200),
+        job,
+        job,
+        mapped.open_map,
+        mapped.open_memmap,
+        faster=faster,
+        repeat=repeat,
+    )
+
+
+def trace_beside_pages(name: str, repeat: int, faster: float | None = None) -> Workload:
+    """Measure a trace through many pages beside a loop over them; both are open, and all IFDs have been read."""
+    return Workload(
+        name,
+        f"img[:, y, x] of 20,000 pages of 64 x 64 uint16, each behind its IFD, {touch(repeat)}",
+        *INTERLEAVED,
+        mapped.trace,
+        mapped.trace_peer,
+        mapped.open_map,
+        mapped.open_pages,
+        faster=faster,
+        repeat=repeat,
+    )
+
+
+def touch(repeat: int) -> str:
+    """Say which touch of the pixels is measured."""
+    return "first touch" if repeat == 1 else f"touched before: best of {repeat}"
+
+
+INTERLEAVED = (
+    "pages-20000-uint16.tif",
+    partial(files.many_pages, count=20_000, side=64, dtype="<u2"),
+)
+
 WORKLOADS = [
     Workload(
         "open-100k",
@@ -134,5 +185,22 @@ WORKLOADS = [
             ("zstd", True),
         ]
         for every_cpu in (False, True)
+    ),
+    map_beside_numpy("mapped-max", "np.asarray(img).max(axis=0)", mapped.maximum),
+    map_beside_numpy("mapped-pages", "img[k].sum() for all k", mapped.page_sums),
+    map_beside_numpy("mapped-trace", "img[:, y, x].sum() at 200 places", mapped.trace_sums),
+    # How long a first touch takes depends on how the page cache holds the file, so it is told but has no target.
+    map_beside_numpy(
+        "mapped-trace-first", "img[:, y, x].sum() at 200 places", mapped.trace_sums, repeat=1, faster=None
+    ),
+    trace_beside_pages("trace-20k", repeat=5, faster=500),
+    trace_beside_pages("trace-20k-first", repeat=1),
+    Workload(
+        "view-20k",
+        "open and view all of 20,000 pages, no pixel being read, beside opening and img[:, y, x] page by page",
+        *INTERLEAVED,
+        mapped.view,
+        mapped.view_peer,
+        faster=50,
     ),
 ]

@@ -343,6 +343,8 @@ enum lzt_status lzt_create_zeros(const char *path, const struct lzt_new_stack *s
 {
     struct plan plan = {0};
     struct lzt_file *file;
+    if (path == NULL)
+        return lzt_fail(error, LZT_USAGE, "the path is NULL");
     enum lzt_status status = make_plan(&plan, stack, error);
     if (status == LZT_OK)
         status = lzt_file_create(path, &file, error);

@@ -43,10 +43,13 @@ static const char *codec_name(uint16_t compression)
 }
 
 /* Why pixels of this layout are not in the file as they are in memory. */
-static enum lzt_status check_layout(const struct lzt_layout *layout, uint64_t page, struct lzt_error *error)
+static enum lzt_status check_layout(const struct lzt_table *table, uint64_t page, struct lzt_error *error)
 {
+    const struct lzt_layout *layout = &table->layouts[table->rows[page].layout];
     const char *name = codec_name(layout->compression);
     enum lzt_status status = lzt_layout_problem(layout, error);
+    if (status == LZT_OK && layout->direct && !lzt_table_allows(table, layout->compression))
+        status = lzt_fail(error, LZT_UNSUPPORTED, "Compression %u is not among the allowed codecs", layout->compression);
     if (status != LZT_OK)
         return lzt_fail_at(error, status, (int64_t)page, -1);
     if (layout->direct)
@@ -126,7 +129,7 @@ static enum lzt_status find_extent(const struct lzt_table *table, struct lzt_pag
         return lzt_fail(error, LZT_USAGE, "page %" PRIu64 " of %" PRIu64, page, table->pages);
     const struct lzt_row *row = &table->rows[page];
     const struct lzt_layout *layout = &table->layouts[row->layout];
-    enum lzt_status status = check_layout(layout, page, error);
+    enum lzt_status status = check_layout(table, page, error);
     if (status != LZT_OK)
         return status;
     if (row->data != 0) { /* the walk has seen where its only chunk is */
@@ -160,7 +163,7 @@ enum lzt_status lzt_table_chunks(const struct lzt_table *table, uint64_t page, u
     if (capacity < count)
         return lzt_fail(error, LZT_USAGE, "page %" PRIu64 " has %" PRIu64 " chunks, there is room for %" PRIu64, page, count, capacity);
     struct lzt_page *opened = calloc(1, sizeof *opened);
-    enum lzt_status status = opened == NULL ? lzt_fail_memory(error, sizeof *opened) : check_layout(layout, page, error);
+    enum lzt_status status = opened == NULL ? lzt_fail_memory(error, sizeof *opened) : check_layout(table, page, error);
     if (status == LZT_OK)
         status = lzt_page_open(opened, table, page, error);
     for (uint64_t chunk = 0; chunk < count && status == LZT_OK; chunk++)

@@ -14,8 +14,8 @@
 enum { IFD_STRETCH = 4096 };
 
 /* IFDs nearer to each other than this are read many at a time, at the price of reading the pixels between them; farther ones one at a
- * time. Copying 16 KiB takes about as long as one more system call. */
-enum { NEAR = 16 << 10, NEAR_STRETCH = 256 << 10 };
+ * time, and no more than most have. To copy 4 KiB takes about as long as one more system call. */
+enum { NEAR = 4 << 10, NEAR_STRETCH = 256 << 10, FAR_STRETCH = 512 };
 
 /* Everything but the codecs of the past, which few files use and few people check (old-style JPEG, PixarLog, SGILog, ThunderScan, NeXT):
  * those are for who asks for them. */
@@ -178,7 +178,7 @@ uint64_t lzt_table_size(const struct lzt_table *table)
 
 size_t lzt_ifd_stretch(uint64_t offset, uint64_t next)
 {
-    return next > offset && next - offset < NEAR ? NEAR_STRETCH : IFD_STRETCH;
+    return next > offset && next - offset < NEAR ? NEAR_STRETCH : FAR_STRETCH;
 }
 
 /* ---- Is it still the file that was opened? ------------------------------------------------------------------------------ */
@@ -225,7 +225,7 @@ static enum lzt_status verify_ifds(const struct lzt_table *table, const uint64_t
         if (ifd == before) /* frames share the only IFD */
             continue;
         before = ifd;
-        peek.stretch = i + 1 < count ? lzt_ifd_stretch(ifd, table->rows[pages[i + 1]].ifd) : IFD_STRETCH;
+        peek.stretch = i + 1 < count ? lzt_ifd_stretch(ifd, table->rows[pages[i + 1]].ifd) : FAR_STRETCH;
         status = read_ifd(table, &peek, pages[i], &directory, error);
         if (status != LZT_OK)
             lzt_fail_at(error, status, (int64_t)pages[i], -1);

@@ -234,8 +234,7 @@ struct lzt_extent {
     uint64_t regular;            /* 1: all chunks lie at these distances; 0: lzt_table_chunks tells where they are */
 };
 
-/* The extents of these pages. LZT_NOT_MAPPABLE when pixels of one are not in the file as they are in memory: error.page and error.chunk say
- * which, error.text why. */
+/* The extents of these pages. LZT_NOT_MAPPABLE when pixels of one are not in the file as they are in memory: error.text says which, and why. */
 enum lzt_status lzt_table_extents(const struct lzt_table *table, const uint64_t *pages, size_t count, struct lzt_extent *extents,
                                   struct lzt_error *error);
 /* Where each chunk of the page is, for pages that have an extent; offsets has room for capacity of them. */

@@ -11,8 +11,9 @@
  * serves one map after the other. */
 struct guarded {
     struct guarded *next;
+    atomic_int taken;
     _Atomic(const uint8_t *) start; /* NULL: serves no map */
-    uint64_t length;
+    _Atomic(size_t) length;
     struct lzt_file *file;
     int writable;
     atomic_int poisoned;
@@ -29,11 +30,11 @@ struct lzt_map {
 
 /* ---- The guard ------------------------------------------------------------------------------------------------------------ */
 
-/* The registry: the one thing in this library that is the whole process's. */
+/* The registry: the one thing in this library that is the whole process's. It has no lock, which a child might inherit from a thread that
+ * it has not got. */
 static struct {
     _Atomic(struct guarded *) first;
-    atomic_flag lock; /* for changes; handlers only read */
-} registry = {.lock = ATOMIC_FLAG_INIT};
+} registry;
 
 /* The entry whose map holds address; with NULL, any that serves a map. In a signal handler. */
 static struct guarded *find(const uint8_t *address, const uint8_t **start)
@@ -43,8 +44,8 @@ static struct guarded *find(const uint8_t *address, const uint8_t **start)
         *start = atomic_load(&entry->start);
         if (*start == NULL)
             continue;
-        const uint64_t length = entry->length;
-        const int holds = address == NULL || (address >= *start && (uint64_t)(address - *start) < length);
+        const size_t length = atomic_load(&entry->length);
+        const int holds = address == NULL || (address >= *start && (size_t)(address - *start) < length);
         /* Read again: the entry may have gone over to another map in between. */
         if (holds && atomic_load(&entry->start) == *start)
             return entry;
@@ -70,60 +71,47 @@ static int mend(const uint8_t *address)
            lzt_memory_blank((uint8_t *)start, entry->length, entry->writable); /* one part: always possible */
 }
 
-static void lock_registry(void)
-{
-    while (atomic_flag_test_and_set_explicit(&registry.lock, memory_order_acquire))
-        ;
-}
-
-static void unlock_registry(void)
-{
-    atomic_flag_clear_explicit(&registry.lock, memory_order_release);
-}
-
-/* An entry that serves no map; NULL: no memory. With the registry locked. */
+/* An entry that serves no map; NULL: no memory. */
 static struct guarded *take_entry(void)
 {
-    struct guarded *entry = atomic_load(&registry.first);
-    while (entry != NULL && entry->file != NULL)
+    struct guarded *first = atomic_load(&registry.first), *entry = first;
+    while (entry != NULL && atomic_exchange(&entry->taken, 1))
         entry = entry->next;
     if (entry != NULL)
         return entry;
     entry = calloc(1, sizeof *entry);
     if (entry == NULL)
         return NULL;
-    entry->next = atomic_load(&registry.first);
-    atomic_store(&registry.first, entry);
+    atomic_store(&entry->taken, 1);
+    do
+        entry->next = first;
+    while (!atomic_compare_exchange_weak(&registry.first, &first, entry));
     return entry;
 }
 
 static enum lzt_status guard(struct lzt_map *map, struct lzt_error *error)
 {
-    lock_registry();
     enum lzt_status status = lzt_faults_catch(mend, error);
-    struct guarded *entry = status == LZT_OK ? take_entry() : NULL;
-    if (entry != NULL) {
-        entry->length = map->length;
-        entry->file = map->file;
-        entry->writable = map->mode != LZT_MAP_READ;
-        atomic_store(&entry->poisoned, 0);
-        atomic_store(&entry->start, map->bytes);
-        map->guarded = entry;
-    } else if (status == LZT_OK) {
-        status = lzt_fail_memory(error, sizeof *entry);
-    }
-    unlock_registry();
-    return status;
+    if (status != LZT_OK)
+        return status;
+    struct guarded *entry = take_entry();
+    if (entry == NULL)
+        return lzt_fail_memory(error, sizeof *entry);
+    atomic_store(&entry->length, (size_t)map->length);
+    entry->file = map->file;
+    entry->writable = map->mode != LZT_MAP_READ;
+    atomic_store(&entry->poisoned, 0);
+    atomic_store(&entry->start, map->bytes);
+    map->guarded = entry;
+    return LZT_OK;
 }
 
 static void unguard(struct lzt_map *map)
 {
     if (map->guarded == NULL)
         return;
-    lock_registry();
     atomic_store(&map->guarded->start, NULL);
-    map->guarded->file = NULL;
-    unlock_registry();
+    atomic_store(&map->guarded->taken, 0);
     map->guarded = NULL;
 }
 
@@ -222,7 +210,7 @@ enum lzt_status lzt_map_store(struct lzt_map *map, const uint64_t *offsets, uint
         return lzt_fail(error, LZT_USAGE, "the map is for reading");
     enum lzt_status status = check_places(map, offsets, count, length, error); /* before anything is written */
     for (uint64_t i = 0, next; i < count && status == LZT_OK; i = next) {
-        for (next = i + 1; next < count && offsets[next] == offsets[next - 1] + length; next++)
+        for (next = i + 1; next < count && offsets[next] < map->length && offsets[next] == offsets[next - 1] + length; next++)
             ; /* pieces that follow each other go together */
         status = store(map, offsets[i], bytes, (next - i) * length, error);
         bytes += (next - i) * length;
@@ -230,23 +218,29 @@ enum lzt_status lzt_map_store(struct lzt_map *map, const uint64_t *offsets, uint
     return status;
 }
 
-enum lzt_status lzt_map_flush(struct lzt_map *map, struct lzt_error *error)
+static enum lzt_status check_flushes(const struct lzt_map *map, struct lzt_error *error)
 {
-    enum lzt_status status = lzt_map_check(map, error);
-    struct lzt_error why = {.os_errno = 0};
-    if (status != LZT_OK || map->mode != LZT_MAP_WRITE)
-        return status;
     const int failed = atomic_load(&map->failed);
     if (failed != 0)
-        return lzt_fail_system(error, failed, "an earlier flush failed, and what was written before may be lost");
-    status = lzt_memory_sync(map->file, map->bytes, map->length, &why);
-    if (status != LZT_OK) {
-        atomic_store(&map->failed, why.os_errno);
-        if (error != NULL)
-            *error = why;
-        return status;
-    }
+        return lzt_fail_system(error, failed, "another flush failed, and what was written before may be lost");
     return lzt_map_check(map, error);
+}
+
+enum lzt_status lzt_map_flush(struct lzt_map *map, struct lzt_error *error)
+{
+    struct lzt_error why = {.os_errno = 0};
+    if (map->mode != LZT_MAP_WRITE)
+        return lzt_map_check(map, error);
+    enum lzt_status status = check_flushes(map, error);
+    if (status != LZT_OK)
+        return status;
+    status = lzt_memory_sync(map->file, map->bytes, map->length, &why);
+    if (status == LZT_OK)
+        return check_flushes(map, error); /* the system tells only one of two that wait at the same time */
+    atomic_store(&map->failed, why.os_errno);
+    if (error != NULL)
+        *error = why;
+    return status;
 }
 
 void lzt_map_close(struct lzt_map *map)

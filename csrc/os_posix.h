@@ -8,7 +8,7 @@
 #elif defined(__APPLE__)
 #define _DARWIN_C_SOURCE /* F_PREALLOCATE, F_FULLFSYNC, F_OFD_SETLK, MNT_LOCAL */
 #else
-#define _POSIX_C_SOURCE 200809L
+#define _DEFAULT_SOURCE /* the BSDs show everything, unless POSIX is asked for: then they hide MAP_ANON */
 #endif
 
 #include "os.h"

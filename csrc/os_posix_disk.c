@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 #ifdef __linux__
 #include <sys/sysmacros.h>
@@ -56,8 +57,9 @@ static const char *remote_fuse(int descriptor)
         return NULL;
     snprintf(device, sizeof device, " %u:%u ", major(about.st_dev), minor(about.st_dev));
     const char *line = strstr(mounts, device);
-    const char *kind = line == NULL ? NULL : strstr(line, " - fuse.");
-    for (size_t i = 0; i < sizeof names / sizeof *names && kind != NULL; i++)
+    const char *kind = line == NULL ? NULL : strstr(line, " - ");
+    const int is_fuse = kind != NULL && strncmp(kind, " - fuse.", strlen(" - fuse.")) == 0;
+    for (size_t i = 0; i < sizeof names / sizeof *names && is_fuse; i++)
         if (strncmp(kind + strlen(" - fuse."), names[i], strlen(names[i])) == 0)
             found = names[i];
     free(mounts);
@@ -140,12 +142,27 @@ static enum lzt_status grow(struct lzt_file *file, uint64_t length, struct lzt_e
     return status;
 }
 
+/* 1: certainly more than the disk has. To try would fill the disk, for a moment, to everybody's harm. */
+static int is_hopeless(int descriptor, uint64_t length)
+{
+    struct stat about;
+    struct statvfs disk;
+    if (fstat(descriptor, &about) != 0 || fstatvfs(descriptor, &disk) != 0 || disk.f_frsize == 0)
+        return 0;
+    if (disk.f_blocks == 0 || sizeof disk.f_bfree < 8) /* a tmpfs without a limit says 0; macOS counts to 2^32 and begins again */
+        return 0;
+    const uint64_t there = (uint64_t)about.st_blocks * 512;
+    return length > there && (length - there) / disk.f_frsize > disk.f_bfree;
+}
+
 enum lzt_status lzt_file_allocate(struct lzt_file *file, uint64_t length, int *done, struct lzt_error *error)
 {
     int why;
     *done = 0;
     if (length > INT64_MAX)
         return lzt_fail_system(error, EFBIG, "no file is so long");
+    if (is_hopeless(file->descriptor, length))
+        return lzt_fail_system(error, ENOSPC, "cannot have the file's disk space");
     do
         why = reserve(file->descriptor, (off_t)length);
     while (why == EINTR);
@@ -212,6 +229,8 @@ enum lzt_status lzt_file_create(const char *path, struct lzt_file **file, struct
     *file = NULL;
     if (lstat(path, &about) == 0)
         return lzt_fail_system(error, EEXIST, "there is such a file");
+    if (errno != ENOENT || *path == 0) /* what cannot be a name is found out now, not when all is written */
+        return lzt_fail_system(error, errno, "cannot make the file");
     made.path = strdup(path);
     *file = malloc(sizeof **file);
     if (made.path != NULL && *file != NULL) {

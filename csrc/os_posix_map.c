@@ -65,7 +65,8 @@ int lzt_memory_blank(uint8_t *address, uint64_t length, int writable)
 /* Belongs to the registry of guarded maps (map.c), but only this file knows what a handler is. */
 static struct {
     struct sigaction before; /* what was there when ours came */
-    lzt_mend mend;
+    _Atomic(lzt_mend) mend;
+    atomic_int installed;
     atomic_int raised; /* a SIGBUS that this process sent to itself was let pass, and no fault came since */
 } faults;
 
@@ -86,12 +87,17 @@ static int is_fault(const siginfo_t *info)
         ;
 }
 
+static int has_handler(const struct sigaction *action)
+{
+    return action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN; /* with SA_SIGINFO too: both members are in one place */
+}
+
 /* Leave the signal to whoever would have got it without us. */
 static void pass_on(int number, siginfo_t *info, void *context)
 {
-    if (faults.before.sa_flags & SA_SIGINFO) {
+    if (has_handler(&faults.before) && (faults.before.sa_flags & SA_SIGINFO)) {
         faults.before.sa_sigaction(number, info, context);
-    } else if (faults.before.sa_handler != SIG_DFL && faults.before.sa_handler != SIG_IGN) {
+    } else if (has_handler(&faults.before)) {
         faults.before.sa_handler(number);
     } else if (faults.before.sa_handler == SIG_DFL || is_fault(info)) { /* nobody can ignore a fault */
         const struct sigaction standard = {.sa_handler = SIG_DFL};
@@ -107,7 +113,7 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
     int mended;
     if (is_fault(info)) {
         atomic_store(&faults.raised, 0);
-        mended = faults.mend(info->si_addr);
+        mended = info->si_addr != NULL && faults.mend(info->si_addr); /* NULL: no page's fault, as of a wild pointer to the stack */
     } else {
         mended = was_passed_on(info);
     }
@@ -119,15 +125,24 @@ static void on_bus_error(int number, siginfo_t *info, void *context)
 enum lzt_status lzt_faults_catch(lzt_mend mend, struct lzt_error *error)
 {
     /* On the stack for signals, where the thread has one. */
-    struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO | SA_ONSTACK};
-    if (faults.mend != NULL)
+    struct sigaction action = {.sa_sigaction = on_bus_error, .sa_flags = SA_SIGINFO | SA_ONSTACK}, now;
+    if (sigaction(SIGBUS, NULL, &now) != 0)
+        return lzt_fail_system(error, errno, "cannot install the page-fault guard");
+    if ((now.sa_flags & SA_SIGINFO) && now.sa_sigaction == on_bus_error)
+        return LZT_OK;
+    /* A handler that came after ours passes on to it; one from before that has gone has taken ours along. */
+    if (faults.installed && has_handler(&now))
         return LZT_OK;
     sigemptyset(&action.sa_mask);
+    /* System calls go on after a sent signal where they did before. */
+    if (!has_handler(&now) || (now.sa_flags & SA_RESTART))
+        action.sa_flags |= SA_RESTART;
+    faults.before = now;
     faults.mend = mend;
-    if (sigaction(SIGBUS, NULL, &faults.before) == 0 && sigaction(SIGBUS, &action, NULL) == 0)
-        return LZT_OK;
-    faults.mend = NULL;
-    return lzt_fail_system(error, errno, "cannot install the page-fault guard");
+    if (sigaction(SIGBUS, &action, NULL) != 0)
+        return lzt_fail_system(error, errno, "cannot install the page-fault guard");
+    faults.installed = 1;
+    return LZT_OK;
 }
 
 #endif

@@ -12,7 +12,7 @@ from lazytiff._pages import PageTable
 from lazytiff._reading import ChunkReader
 from lazytiff._source import Source
 from lazytiff._warn import warn
-from lazytiff.errors import CorruptTiffError, FileChangedError, LimitError
+from lazytiff.errors import CorruptTiffError, FileChangedError, LimitError, NotTiffError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -61,12 +61,14 @@ class OpenFile:
 
     def refresh(self) -> bool:
         """Look for pages that came; return whether there are any. FileChangedError when those known are gone."""
+        gone = f"{self.source.name}: the pages that were there are not there any more; open it again"
         with self.source:
-            table = PageTable(self.source, limits, self.table.codecs)
+            try:
+                table = PageTable(self.source, limits, self.table.codecs)
+            except (NotTiffError, CorruptTiffError) as error:
+                raise FileChangedError(gone) from error
         if len(table) < len(self.table) or not table.continues(self.table):
-            raise FileChangedError(
-                f"{self.source.name}: the pages that were there are not there any more; open it again"
-            )
+            raise FileChangedError(gone)
         if len(table) == len(self.table) and table.file_size == self.table.file_size:
             return False
         self.use(table)

@@ -34,15 +34,19 @@ class _Lease:
 
 
 class Mapping:
-    """A source's file in memory. mode: "r", "r+" or "c"; for a borrower of the source."""
+    """A source's file in memory. mode: "r", "r+" or "c"; for a borrower of the source.
 
-    def __init__(self, source: Source, mode: str, length: int, *, guard: bool) -> None:
+    older: the mapping that this one takes the place of. Its views, which other threads may still be making, count as
+    this one's.
+    """
+
+    def __init__(self, source: Source, mode: str, length: int, *, guard: bool, older: Mapping | None = None) -> None:
         self._map: _binding.Map | None = _binding.Map(source.handle, mode, length, guard=guard)
         self._source = source
         self._name = source.name
         self._read_only = mode == "r"
         self._guarded = guard
-        self._leases: weakref.WeakSet[_Lease] = weakref.WeakSet()
+        self._leases: weakref.WeakSet[_Lease] = older._leases if older else weakref.WeakSet()  # noqa: SLF001  # same class
         self.renew()
         source.after_fork(_renewing(self))
 
@@ -50,37 +54,40 @@ class Mapping:
         """Begin with a new lock: after a fork the old one may be held by a thread that is no more."""
         self._lock = threading.Lock()
 
-    def take_over(self, older: Mapping) -> None:
-        """Count the views of an older mapping, which makes no new ones, as this one's."""
-        self._leases = older._leases
-        older.retire()
-
     @property
     def _open_map(self) -> _binding.Map:
         if self._map is None:
             raise ClosedError(f"{self._name} was closed; open it again")
         return self._map
 
+    def interface(
+        self, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype[Any]
+    ) -> dict[str, Any]:
+        """Return what `lease` takes for the pixels that begin at offset in the file, strides bytes apart."""
+        first = last = offset
+        for size, stride in zip(shape, strides, strict=True):
+            if stride < 0:
+                first += (size - 1) * stride
+            else:
+                last += (size - 1) * stride
+        owner = self._open_map
+        if first < 0 or last + dtype.itemsize > owner.length:
+            raise RuntimeError(f"{self._name}: a view would leave the file (please report this)")
+        data = owner.address + offset, self._read_only
+        return {"version": 3, "shape": shape, "strides": strides, "typestr": dtype.str, "data": data}
+
+    def lease(self, interface: dict[str, Any]) -> NDArray[Any]:
+        """Return a view of the file."""
+        with self._lock:
+            lease = _Lease(interface, self._open_map)
+            self._leases.add(lease)
+        return np.asarray(lease)
+
     def array(
         self, offset: int, shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype[Any]
     ) -> NDArray[Any]:
-        """Return the pixels that begin at offset, strides bytes apart, as a view of the file."""
-        first = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True) if stride < 0)
-        last = offset + sum((size - 1) * stride for size, stride in zip(shape, strides, strict=True) if stride > 0)
-        with self._lock:
-            owner = self._open_map
-            if first < 0 or last + dtype.itemsize > owner.length:
-                raise RuntimeError(f"{self._name}: a view would leave the file (please report this)")
-            interface = {
-                "version": 3,
-                "shape": shape,
-                "strides": strides,
-                "typestr": dtype.str,
-                "data": (owner.address + offset, self._read_only),
-            }
-            lease = _Lease(interface, owner)
-            self._leases.add(lease)
-        return np.asarray(lease)
+        """Return a view of these pixels."""
+        return self.lease(self.interface(offset, shape, strides, dtype))
 
     def check(self) -> None:
         """Raise FileChangedError when the guard has put zeros in the place of pixels."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -47,16 +48,19 @@ class MmapTiff(FileArray):
         self._guard = bool(guard)
         self._map()
 
-    def _map(self) -> None:
+    def _map(self, older: Mapping | None = None) -> None:
         table, frame = self._file.table, self._frame
         extents = table.extents(self._numbers)
         if self._mode == "r+":
             table.check_apart(self._numbers)
         with self._file.source as source:
-            self._mapping = Mapping(source, self._mode, table.file_size, guard=self._guard)
+            mapping = Mapping(source, self._mode, table.file_size, guard=self._guard, older=older)
         sizes = frame.rows, frame.columns, frame.samples
-        self._extents = extents
-        self._whole = extents.view(np.arange(len(self._numbers)), *map(range, sizes))
+        view, whole = extents.view(np.arange(len(self._numbers)), *map(range, sizes)), None
+        if view is not None:
+            pixels = mapping.interface(view.offset, self.shape, self._strides(view), self.dtype)
+            whole = partial(mapping.lease, pixels)  # of this very mapping, whatever another thread does to self
+        self._mapping, self._extents, self._whole = mapping, extents, whole
 
     @property
     def mode(self) -> str:
@@ -73,8 +77,12 @@ class MmapTiff(FileArray):
 
     def _touch(self, key: Any) -> None:
         """Raise FileChangedError when the file, or a page that the key selects, is no longer what it was."""
+        numbers = self._numbers  # before the table, which a refresh in another thread changes first
+        table = self._file.table
         self._mapping.check()
-        self._file.table.verify(self._numbers[self._pages_of(key)])
+        table.check_size()
+        if table.unverified:
+            table.verify(numbers[self._pages_of(key)])
 
     def _pages_of(self, key: Any) -> slice:
         """Return pages among which those are that the key selects."""
@@ -89,17 +97,14 @@ class MmapTiff(FileArray):
         """Return what NumPy's indexing selects: a view for basic indices, otherwise a new array; or a scalar."""
         with self._file.source:
             self._touch(key)
-            result = self._select(key) if self._whole is None else self._all(self._whole)[key]
+            whole = self._whole
+            result = self._select(key) if whole is None else whole()[key]
             self._mapping.check()
         return result
 
-    def _all(self, view: View) -> NDArray[Any]:
-        return self._array(view, self.shape)
-
-    def _array(self, view: View, shape: tuple[int, ...]) -> NDArray[Any]:
+    def _strides(self, view: View) -> tuple[int, ...]:
         page, row, column, sample = view.strides
-        strides = (*[page] * self._has_pages, row, column, *[sample] * self._has_samples)
-        return self._mapping.array(view.offset, shape, strides, self.dtype)
+        return (*[page] * self._has_pages, row, column, *[sample] * self._has_samples)
 
     def _select(self, key: Any) -> Any:
         index = plan(key, self.shape, self._plan_chunks)
@@ -112,7 +117,7 @@ class MmapTiff(FileArray):
         want = self._want(request)
         view = self._extents.view(*want)
         if view is not None:
-            return self._array(view, tuple(map(len, request)))
+            return self._mapping.array(view.offset, tuple(map(len, request)), self._strides(view), self.dtype)
         block = self._gather(request)
         block.flags.writeable = False
         return block
@@ -152,10 +157,8 @@ class MmapTiff(FileArray):
         """Read everything into a new, writable numpy.ndarray, in the file's byte order."""
         with self._file.source:
             self._touch(...)
-            if self._whole is None:
-                pixels = self._gather(tuple(map(range, self.shape)))
-            else:
-                pixels = np.array(self._all(self._whole), order="C")
+            whole = self._whole
+            pixels = self._gather(tuple(map(range, self.shape))) if whole is None else np.array(whole(), order="C")
             self._mapping.check()
         return pixels
 
@@ -230,9 +233,7 @@ class MmapTiff(FileArray):
         super().close()
 
     def _remap(self) -> None:
-        older = self._mapping
-        self._map()
-        self._mapping.take_over(older)
+        self._map(self._mapping)
 
     def __reduce__(self) -> Any:
         """Pickle what opens the file again: in another process it must be the same file."""
@@ -242,7 +243,8 @@ class MmapTiff(FileArray):
             raise ClosedError(f"{self.path} was closed; open it again")
         ends = self._numbers[[0, -1]]
         how = {"mode": self._mode, "guard": self._guard, "squeeze": not self._has_pages}
-        recipe = _Recipe(self.path or "", self._file.settings, self._packed(), how, self._file.table.marks(ends))
+        marks = self._file.table.marks(ends)
+        recipe = _Recipe(self.path or "", self._file.settings, self._packed(), self._chosen, how, marks)
         return _restore, (type(self), recipe)
 
     def _packed(self) -> NDArray[np.intp] | int:
@@ -257,7 +259,7 @@ class MmapTiff(FileArray):
     def _explain_access(self) -> list[str]:
         forms = self._extents.forms
         if self._whole is not None:
-            step = f", {self._whole.strides[0]} bytes from page to page" if len(self._numbers) > 1 else ""
+            step = f", {self._whole.args[0]['strides'][0]} bytes from page to page" if len(self._numbers) > 1 else ""
             return [f"mapped as one array over all pages{step}: every basic index is a view"]
         if all(form.regular and form.columns.parts == 1 for form in forms):
             return ["mapped page by page: a basic index is a view within a page, and over pages at equal distances"]
@@ -270,6 +272,7 @@ class _Recipe(NamedTuple):
     path: str
     settings: dict[str, Any]
     pages: NDArray[np.intp] | int
+    chosen: int | slice | Sequence[int] | None  # by the user, for `refresh`
     how: dict[str, Any]
     marks: list[tuple[int, int]]  # of the first and the last page
 
@@ -280,10 +283,12 @@ def _restore(kind: type[MmapTiff], recipe: _Recipe) -> MmapTiff:
     try:
         numbers = np.arange(recipe.pages) if isinstance(recipe.pages, int) else recipe.pages
         _check_marks(file, numbers[[0, -1]], recipe)
-        return kind(file, numbers, **recipe.how)
+        array = kind(file, numbers, **recipe.how)
     except BaseException:
         file.source.close()
         raise
+    array._chosen = recipe.chosen  # noqa: SLF001  # of an array that is being made
+    return array
 
 
 def _check_marks(file: OpenFile, ends: NDArray[np.intp], recipe: _Recipe) -> None:

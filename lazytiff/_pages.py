@@ -11,7 +11,6 @@ import numpy as np
 from lazytiff import _binding, _codecs
 from lazytiff._extents import Extents
 from lazytiff._tags import Tags
-from lazytiff.errors import FileChangedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -107,7 +106,7 @@ class PageTable:
         self.bigtiff, self.big_endian = self.handle.bigtiff, self.handle.big_endian
         self.file_size = self.handle.size()
         self._verified = np.zeros(self._length, bool)
-        self._unverified = True
+        self.unverified = True
         self._idle: list[_binding.Reader] = []
         self._free = _freeing(self.handle, self._idle)
         source.at_close(self._free)
@@ -143,22 +142,15 @@ class PageTable:
 
     def check_size(self) -> None:
         """Raise FileChangedError when the file has become shorter; for a borrower of the source."""
-        size = self.source.handle.size()
-        if size < self.file_size:
-            raise FileChangedError(
-                f"{self.source.name}: the file had {self.file_size} bytes when it was opened and has {size} now"
-            )
+        self.handle.check_size()
 
     def verify(self, pages: NDArray[np.intp]) -> None:
-        """Raise FileChangedError as check_size, or when a page that is asked for the first time has another IFD.
-
-        For a borrower of the source.
-        """
-        todo = pages[~self._verified[pages]] if self._unverified else pages[:0]
-        self.handle.verify(todo.astype(np.uint64))
+        """Raise FileChangedError when a page that is asked for the first time has another IFD; for a borrower."""
+        todo = pages[~self._verified[pages]]
         if len(todo):
+            self.handle.verify(todo.astype(np.uint64))
             self._verified[todo] = True
-            self._unverified = not self._verified.all()
+            self.unverified = not self._verified.all()
 
     def marks(self, pages: NDArray[np.intp]) -> list[tuple[int, int]]:
         """Return where the IFDs of these pages are and a hash of each: what tells this file from another one."""

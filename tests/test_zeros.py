@@ -168,7 +168,8 @@ REFUSED = {
     "bigtiff that is no key": (((4, 5), "u1"), {"bigtiff": []}, ValueError, "bigtiff"),
     "more than classic TIFF holds": (((1 << 16, 1 << 16), "u1"), {"bigtiff": False}, lazytiff.FileFullError, "classic"),
     "nearly 4 GiB": ((((1 << 16) - 1, 1 << 16), "u1"), {"bigtiff": False}, lazytiff.FileFullError, "classic"),
-    "more than any file holds": (((1 << 31, 1 << 31, 4), "u1"), {}, lazytiff.LimitError, "2\\^63"),
+    "more than any file holds": (((1 << 20, 1 << 31, 1 << 31), "u1"), {}, lazytiff.LimitError, "2\\^63"),
+    "too many pages": (((1 << 31, 4, 4), "u1"), {}, lazytiff.LimitError, "max_pages"),
 }
 
 

@@ -106,6 +106,11 @@ class Table:
             self._source.fail(error)
         return bytes(value)
 
+    def check_size(self) -> None:
+        """Raise FileChangedError when the file became shorter."""
+        if lib.lzt_table_verify(self._handle, ffi.NULL, 0, ffi.NULL) != lib.LZT_OK:
+            self.verify(np.empty(0, np.uint64))  # says why
+
     def verify(self, pages: NDArray[np.uint64]) -> None:
         """Raise FileChangedError when the file became shorter or an IFD of these pages is another one than it was."""
         error = ffi.new("struct lzt_error *")

@@ -1,94 +1,10 @@
-/* New files: read back by our own table and by libtiff, links that are never torn, and nothing left behind when it cannot be done. */
-#define _FILE_OFFSET_BITS 64
-#define _GNU_SOURCE /* fallocate; everything else is POSIX */
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
-#include <signal.h>
+/* New files: read back by our own table and by libtiff, and links that are never torn. */
+#include "creating.h"
+
 #include <stddef.h>
-#include <sys/resource.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
 #include <tiffio.h>
 
-#include "reading.h"
-
-enum { ROWS = 5, COLUMNS = 7, PAGES = 3 };
-
-static char folder[64], path[100]; /* the folder is ours, and empty again after each test */
-
-/* ---- The system, which can be told to fail ---- */
-
-static enum { WELL, FULL_DISK, NO_PROMISE, NO_SPACE_NEEDED, NAME_IS_TAKEN, NO_SYNC } mode;
-static uint64_t asked; /* bytes that were to be allocated last */
-
-static void write_file(const char *text)
-{
-    const int file = open(path, O_WRONLY | O_CREAT | O_EXCL, 0600);
-    CHECK(file >= 0 && write(file, text, strlen(text)) == (ssize_t)strlen(text) && close(file) == 0);
-}
-
-/* A file system that promises nothing; what is not written is no zero there. */
-static int make_dirty(int file, off_t length)
-{
-    uint8_t bytes[4096];
-    memset(bytes, 0xA5, sizeof bytes);
-    for (off_t at = 0; at < length; at += (off_t)sizeof bytes)
-        if (pwrite(file, bytes, length - at < (off_t)sizeof bytes ? (size_t)(length - at) : sizeof bytes, at) < 0)
-            return -1;
-    errno = EOPNOTSUPP;
-    return -1;
-}
-
-/* Both take the place of the C library's. */
-int fallocate(int file, int flags, off_t offset, off_t length)
-{
-    asked = (uint64_t)(offset + length);
-    if (mode == FULL_DISK) {
-        errno = ENOSPC;
-        return -1;
-    }
-    if (mode == NO_PROMISE)
-        return make_dirty(file, length);
-    if (mode == NO_SPACE_NEEDED)
-        return ftruncate(file, length);
-    if (mode == NAME_IS_TAKEN)
-        write_file("another's");
-    return (int)syscall(SYS_fallocate, file, flags, offset, length);
-}
-
-int fsync(int file)
-{
-    CHECK(mode == NAME_IS_TAKEN || access(path, F_OK) != 0); /* the file has no name before it is complete */
-    errno = EIO;
-    return mode == NO_SYNC ? -1 : (int)syscall(SYS_fsync, file);
-}
-
-static int files_left(void)
-{
-    int count = -2; /* "." and ".." */
-    DIR *listing = opendir(folder);
-    CHECK(listing != NULL);
-    while (readdir(listing) != NULL)
-        count++;
-    closedir(listing);
-    return count;
-}
-
-/* The number that the next open file gets: the same before and after means that nothing was left open. */
-static int next_descriptor(void)
-{
-    const int descriptor = dup(STDERR_FILENO);
-    CHECK(descriptor >= 0 && close(descriptor) == 0);
-    return descriptor;
-}
-
 /* ---- Making ---- */
-
-static struct lzt_new_stack new_stack(uint16_t kind, uint16_t item_size, uint32_t samples)
-{
-    return (struct lzt_new_stack){sizeof(struct lzt_new_stack), PAGES, ROWS, COLUMNS, samples, kind, item_size, 0, -1, -1};
-}
 
 static void make(const struct lzt_new_stack *stack)
 {
@@ -96,17 +12,6 @@ static void make(const struct lzt_new_stack *stack)
     const int descriptor = next_descriptor();
     check_status(lzt_create_zeros(path, stack, &error), LZT_OK, &error, "");
     CHECK(files_left() == 1 && next_descriptor() == descriptor);
-}
-
-/* CHECK that the stack is refused, and that nothing comes of it. */
-static struct lzt_error refuse(const struct lzt_new_stack *stack, enum lzt_status expected, const char *text)
-{
-    struct lzt_error error;
-    const int descriptor = next_descriptor();
-    check_status(lzt_create_zeros(path, stack, &error), expected, &error, text);
-    CHECK(lzt_create_zeros(path, stack, NULL) == expected);
-    CHECK(files_left() == 0 && next_descriptor() == descriptor);
-    return error;
 }
 
 static uint64_t bytes_of(const struct lzt_new_stack *stack)
@@ -435,142 +340,9 @@ static void test_border_of_classic(void)
         }
 }
 
-/* ---- What is refused ---- */
-
-static void test_usage(void)
-{
-    static const struct {
-        size_t member;
-        uint32_t value;
-        const char *text;
-    } cases[] = {
-        {offsetof(struct lzt_new_stack, rows), 0, "empty"},       {offsetof(struct lzt_new_stack, columns), 0, "empty"},
-        {offsetof(struct lzt_new_stack, samples), 0, "empty"},    {offsetof(struct lzt_new_stack, samples), 65536, "65536 samples"},
-        {offsetof(struct lzt_new_stack, samples), 2, "needs 3"},  {offsetof(struct lzt_new_stack, photometric), 5, "needs 4"},
-        {offsetof(struct lzt_new_stack, photometric), 3, " 3 "},  {offsetof(struct lzt_new_stack, photometric), 6, " 6 "},
-        {offsetof(struct lzt_new_stack, photometric), UINT32_MAX - 1, "-2"}, {offsetof(struct lzt_new_stack, bigtiff), 2, "bigtiff is 2"},
-        {offsetof(struct lzt_new_stack, bigtiff), UINT32_MAX - 1, "bigtiff is -2"},
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-        struct lzt_new_stack stack = new_stack(LZT_UINT, 1, 3);
-        stack.photometric = 2;
-        memcpy((uint8_t *)&stack + cases[i].member, &cases[i].value, 4);
-        refuse(&stack, LZT_USAGE, cases[i].text);
-    }
-    struct lzt_new_stack none = new_stack(LZT_UINT, 1, 1);
-    none.pages = 0;
-    refuse(&none, LZT_USAGE, "0 pages");
-}
-
-/* Every kind has its sizes and no others. */
-static void test_kinds_that_are_none(void)
-{
-    /* bit n: n bytes */
-    static const uint32_t sizes[7] = {[LZT_UINT] = 0x116, [LZT_INT] = 0x116, [LZT_FLOAT] = 0x114, [LZT_COMPLEX] = 0x10100};
-    for (uint16_t kind = 0; kind < 7; kind++)
-        for (uint16_t size = 0; size < 32; size++) {
-            struct lzt_new_stack stack = new_stack(kind, size, 1);
-            if (!(sizes[kind] >> size & 1))
-                refuse(&stack, LZT_USAGE, "there are no samples of kind");
-        }
-    struct lzt_new_stack stack = new_stack(UINT16_MAX, UINT16_MAX, 1);
-    refuse(&stack, LZT_USAGE, "65535");
-}
-
-static void test_more_than_a_file_can_hold(void)
-{
-    const uint32_t most = UINT32_MAX, half = UINT32_C(1) << 31;
-    const struct lzt_new_stack cases[] = {
-        {sizeof *cases, UINT64_MAX, most, most, 65535, LZT_COMPLEX, 16, 0, -1, -1},
-        {sizeof *cases, UINT64_MAX, 1, 1, 1, LZT_UINT, 1, 0, -1, -1},
-        {sizeof *cases, 1, most, most, 1, LZT_UINT, 1, 0, -1, -1},                  /* just below 2^64 */
-        {sizeof *cases, 1, half, half, 2, LZT_UINT, 1, 0, -1, -1},                  /* 2^63 */
-        {sizeof *cases, UINT64_C(1) << 31, half, 4, 1, LZT_UINT, 1, 0, -1, -1},     /* 2^64, by the number of pages */
-        {sizeof *cases, UINT64_C(1) << 60, 1, 1, 1, LZT_UINT, 1, 0, -1, -1},        /* the IFDs */
-        {sizeof *cases, UINT64_C(1) << 55, 1, 120, 1, LZT_UINT, 1, 0, -1, -1},      /* IFDs and pixels together */
-        {sizeof *cases, 1, UINT32_C(0x7FFFFFFF), most, 1, LZT_UINT, 1, 0, -1, -1},  /* fits: see below */
-    };
-    for (size_t i = 0; i < sizeof cases / sizeof *cases - 1; i++)
-        for (int32_t bigtiff = -1; bigtiff < 2; bigtiff++) {
-            struct lzt_new_stack stack = cases[i];
-            stack.bigtiff = bigtiff;
-            refuse(&stack, LZT_LIMIT, "2^63 bytes");
-        }
-    mode = FULL_DISK;
-    CHECK(refuse(&cases[7], LZT_SYSTEM, "").os_errno == ENOSPC && asked == 4096 + UINT64_C(0x7FFFFFFF) * most);
-    mode = WELL;
-}
-
-/* ---- What fails ---- */
-
-static void check_content(const char *text)
-{
-    char got[64] = {0};
-    const int file = open(path, O_RDONLY);
-    CHECK(file >= 0 && read(file, got, sizeof got - 1) >= 0 && close(file) == 0);
-    CHECK(strcmp(got, text) == 0 && files_left() == 1);
-}
-
-/* A file that is there, or comes while the new one is made, stays as it is. */
-static void test_name_is_taken(void)
-{
-    struct lzt_error error;
-    const struct lzt_new_stack stack = new_stack(LZT_UINT, 1, 1);
-    write_file("mine");
-    check_status(lzt_create_zeros(path, &stack, &error), LZT_SYSTEM, &error, "");
-    CHECK(error.os_errno == EEXIST);
-    check_content("mine");
-    CHECK(unlink(path) == 0);
-    mode = NAME_IS_TAKEN;
-    check_status(lzt_create_zeros(path, &stack, &error), LZT_SYSTEM, &error, "");
-    mode = WELL;
-    CHECK(error.os_errno == EEXIST);
-    check_content("another's");
-    CHECK(unlink(path) == 0);
-}
-
-static void test_failing_disks(void)
-{
-    const struct lzt_new_stack stack = {sizeof stack, 3, 300, 500, 1, LZT_UINT, 1, 0, -1, -1};
-    mode = FULL_DISK;
-    CHECK(refuse(&stack, LZT_SYSTEM, "").os_errno == ENOSPC);
-    mode = NO_SYNC;
-    CHECK(refuse(&stack, LZT_SYSTEM, "").os_errno == EIO);
-    mode = WELL;
-}
-
-/* A limit on the size of files, met when space is asked for, or when bytes are written. */
-static void test_limited_files(void)
-{
-    const struct lzt_new_stack stack = {sizeof stack, 3, 300, 500, 1, LZT_UINT, 1, 0, -1, -1};
-    struct rlimit before, low;
-    CHECK(signal(SIGXFSZ, SIG_IGN) != SIG_ERR && getrlimit(RLIMIT_FSIZE, &before) == 0);
-    low = before;
-    low.rlim_cur = 100000;
-    CHECK(setrlimit(RLIMIT_FSIZE, &low) == 0);
-    CHECK(refuse(&stack, LZT_SYSTEM, "").os_errno == EFBIG);
-    mode = NO_PROMISE;
-    CHECK(refuse(&stack, LZT_SYSTEM, "").os_errno == EFBIG);
-    mode = WELL;
-    CHECK(setrlimit(RLIMIT_FSIZE, &before) == 0);
-}
-
-static void test_no_such_folder(void)
-{
-    struct lzt_error error;
-    char lost[120];
-    const struct lzt_new_stack stack = new_stack(LZT_UINT, 1, 1);
-    CHECK(snprintf(lost, sizeof lost, "%s/none/new.tif", folder) > 0);
-    check_status(lzt_create_zeros(lost, &stack, &error), LZT_SYSTEM, &error, "");
-    CHECK(error.os_errno == ENOENT && files_left() == 0);
-}
-
 int main(void)
 {
-    const char *const parent = getenv("TMPDIR");
-    CHECK(snprintf(folder, sizeof folder, "%s/lazytiff-XXXXXX", parent && strlen(parent) < 40 ? parent : "/tmp") > 0);
-    CHECK(mkdtemp(folder) != NULL);
-    CHECK(snprintf(path, sizeof path, "%s/new.tif", folder) > 0);
+    make_folder();
     TIFFSetErrorHandler(complain);
     TIFFSetWarningHandler(complain);
     test_every_kind();
@@ -582,13 +354,6 @@ int main(void)
     test_no_promise();
     test_bigtiff_where_needed();
     test_border_of_classic();
-    test_usage();
-    test_kinds_that_are_none();
-    test_more_than_a_file_can_hold();
-    test_name_is_taken();
-    test_failing_disks();
-    test_limited_files();
-    test_no_such_folder();
     CHECK(rmdir(folder) == 0);
     return 0;
 }

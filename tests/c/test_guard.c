@@ -2,6 +2,8 @@
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include "check.h"
@@ -115,6 +117,46 @@ static void test_threads(void)
     lzt_map_close(map);
 }
 
+static void *open_and_close(void *end)
+{
+    struct lzt_file *file;
+    struct lzt_map *map;
+    CHECK(lzt_file_open(name, 0, &file, NULL) == LZT_OK);
+    while (!atomic_load((atomic_int *)end)) {
+        CHECK(lzt_map_open(file, LZT_MAP_READ, page, 1, &map, NULL) == LZT_OK);
+        CHECK(sum(map, 0, 1) == 1 && lzt_map_check(map, NULL) == LZT_OK);
+        lzt_map_close(map);
+    }
+    lzt_file_close(file);
+    return NULL;
+}
+
+/* A child guards its maps, whatever other threads were at when it was made. */
+static void test_forks(void)
+{
+    atomic_int end = 0;
+    pthread_t threads[4];
+    int status;
+    lzt_map_close(map_file(LZT_MAP_READ, 1));
+    for (int i = 0; i < 4; i++)
+        CHECK(pthread_create(&threads[i], NULL, open_and_close, &end) == 0);
+    for (int i = 0; i < 200; i++) {
+        const pid_t child = fork();
+        CHECK(child >= 0);
+        if (child == 0) {
+            alarm(20);
+            struct lzt_source *source;
+            CHECK(lzt_source_open(name, &source, NULL) == LZT_OK);
+            CHECK(lzt_map_open(lzt_source_file(source), LZT_MAP_READ, page, 1, &kept, NULL) == LZT_OK);
+            _exit(sum(kept, 0, 1) == 1 ? 9 : 1);
+        }
+        CHECK(waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status) == 9);
+    }
+    atomic_store(&end, 1);
+    for (int i = 0; i < 4; i++)
+        CHECK(pthread_join(threads[i], NULL) == 0);
+}
+
 /* ---- Signals that are none of ours: each in a child ------------------------------------------------------------------------ */
 
 static void foreign_fault(void)
@@ -214,6 +256,42 @@ static void handler_that_came_later(void)
     _exit(9);
 }
 
+/* Nobody's page: the instruction that did it would be tried again for ever. */
+static void fault_without_address(void)
+{
+#ifdef __linux__
+    siginfo_t info = {.si_signo = SIGBUS, .si_code = SI_KERNEL};
+    handle(NULL);
+    kept = map_file(LZT_MAP_READ, 1);
+    for (int i = 0; i < 2; i++) /* at the first one the guard leaves, as this is no instruction */
+        CHECK(syscall(SYS_rt_sigqueueinfo, getpid(), SIGBUS, &info) == 0);
+#else
+    raise(SIGBUS);
+#endif
+}
+
+/* SA_SIGINFO does not make a handler of SIG_DFL. */
+static void fault_with_odd_flags(void)
+{
+    struct sigaction action = {.sa_handler = SIG_DFL};
+    action.sa_flags = SA_SIGINFO;
+    CHECK(sigaction(SIGBUS, &action, NULL) == 0);
+    kept = map_file(LZT_MAP_READ, 1);
+    foreign_fault();
+}
+
+/* Who was there first and goes puts back what was there before: as faulthandler.disable() does. */
+static void handler_that_goes(void)
+{
+    handle(NULL);
+    lzt_map_close(map_file(LZT_MAP_READ, 1));
+    handle(NULL);
+    kept = map_file(LZT_MAP_READ, 1);
+    shorten(name, 0);
+    CHECK(sum(kept, 0, 10) == 0 && lzt_map_check(kept, NULL) == LZT_CHANGED);
+    _exit(9);
+}
+
 static void test_signals(void)
 {
     CHECK(end_of(fault_with_handler) == 7);
@@ -222,6 +300,9 @@ static void test_signals(void)
     CHECK(end_of(send_twice) == 1000 + SIGBUS);
     CHECK(end_of(send_without_maps) == 1000 + SIGBUS);
     CHECK(end_of(handler_that_came_later) == 9);
+    CHECK(end_of(fault_without_address) == 1000 + SIGBUS);
+    CHECK(end_of(fault_with_odd_flags) == 1000 + SIGBUS);
+    CHECK(end_of(handler_that_goes) == 9);
 }
 
 #if defined(__SANITIZE_ADDRESS__)
@@ -241,6 +322,7 @@ int main(void)
     test_random_access();
     test_others_are_unharmed();
     test_threads();
+    test_forks();
     unlink(foreign_name);
     CHECK(unlink(name) == 0 && rmdir(folder) == 0);
     return 0;
