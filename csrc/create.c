@@ -183,7 +183,7 @@ static enum lzt_status make_plan(struct plan *plan, const struct lzt_new_stack *
     int possible = place_all(plan, bigtiff == 1);
     if (possible && bigtiff == 0 && plan->size > CLASSIC_MOST)
         return lzt_fail(error, LZT_FULL,
-                        "%" PRIu64 " bytes are needed, more than a classic TIFF file can hold: set bigtiff to 1, or to -1 where in doubt",
+                        "%" PRIu64 " bytes are needed, more than a classic TIFF file can hold; a BigTIFF file can",
                         plan->size);
     if (possible && bigtiff == -1 && plan->size > CLASSIC_MOST)
         possible = place_all(plan, 1);

@@ -161,8 +161,9 @@ class FileArray(Opened, TiffArray):
         """Take in the pages that came since the file was opened, and return how many those are.
 
         Only shape[0] changes; arrays that were read before stay as they are. An array of chosen pages grows when they
-        were chosen by a slice. Raises ValueError when there is no page axis to grow, FileChangedError when the pages
-        that were known are not there any more, FrameTypeError when a new page does not go with them.
+        were chosen by a slice that new pages continue; otherwise it stays as it is. Raises ValueError when there is no
+        page axis to grow, FileChangedError when the pages that were known are not there any more, FrameTypeError when a
+        new page does not go with them.
         """
         if not self._has_pages:
             raise ValueError(f"{self!r} has no page axis that could grow; open it with squeeze=False")
@@ -172,7 +173,9 @@ class FileArray(Opened, TiffArray):
         table = self._file.table
         if self._file.refresh():
             try:
-                self._numbers = choose_stack(self._file.table, self._chosen)
+                numbers = choose_stack(self._file.table, self._chosen)
+                if np.array_equal(numbers[:before], self._numbers):
+                    self._numbers = numbers
                 self._remap()
             except BaseException:
                 self._file.use(table)

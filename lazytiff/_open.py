@@ -15,6 +15,7 @@ from lazytiff.errors import NotMappableError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    import numpy as np
     from numpy.typing import NDArray
 
     from lazytiff._file_array import TiffPage
@@ -196,7 +197,12 @@ class TiffFile(Opened):
     @property
     def stacks(self) -> list[LazyTiff]:
         """One lazy array with a page axis for each frame type among the readable pages, in the order of their pages."""
-        return [LazyTiff(self._file, group, squeeze=False) for group in frame_types(self._file.table)]
+        return [self._stack(group) for group in frame_types(self._file.table)]
+
+    def _stack(self, pages: NDArray[np.intp]) -> LazyTiff:
+        array = LazyTiff(self._file, pages, squeeze=False)
+        array._chosen = pages.tolist()  # noqa: SLF001  # of an array that is being made
+        return array
 
     @property
     def bigtiff(self) -> bool:

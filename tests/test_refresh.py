@@ -54,14 +54,15 @@ def test_refresh(mmap, writer, path):
 @MMAP
 def test_refresh_of_chosen_pages(mmap, path):
     """Pages chosen by a slice become more; those of a list, its last one too, stay the same."""
-    chosen = [slice(1, None, 2), [0, 2], [-1, 0], slice(None, 4), slice(None)]
+    chosen = [slice(1, None, 2), [0, 2], [-1, 0], slice(None, 4), slice(None), slice(-2, None), slice(None, None, -1)]
     with contextlib.ExitStack() as stack:
         arrays = [stack.enter_context(lazytiff.open(path, mmap=mmap, pages=pages, squeeze=False)) for pages in chosen]
         more = tiff_bytes.frames(8, (5, 7), "u2")
         rewrite(path, tiff_bytes.stack(more).bytes)
-        assert [array.refresh() for array in arrays] == [1, 0, 0, 0, 2]
+        assert [array.refresh() for array in arrays] == [1, 0, 0, 0, 2, 0, 0]
         for array, pages in zip(arrays, chosen, strict=True):
-            assert_equal(array[...], more[pages] if isinstance(pages, slice) else STACK[pages])
+            grows = isinstance(pages, slice) and pages.stop is None and (pages.start or 0) >= 0 and pages.step != -1
+            assert_equal(array[...], more[pages] if grows else STACK[pages])
 
 
 @MMAP
@@ -105,3 +106,22 @@ def test_refresh_of_a_compressed_page(path):
             with pytest.raises(lazytiff.NotMappableError, match="page 6 is Deflate-compressed"):
                 img.refresh()
             assert_equal(img[...], STACK)
+
+
+def test_refresh_would_lose_what_mode_c_has_changed(path):
+    """In mode "c" refresh is refused, and what was assigned stays."""
+    with lazytiff.open(path, "c", mmap=True) as img:
+        img[1] = 9
+        append(path, STACK[0])
+        with pytest.raises(ValueError, match="mode 'c'"):
+            img.refresh()
+        assert (img[1] == 9).all()
+
+
+def test_refresh_of_a_stack_among_others(path):
+    """The stacks of a mixture stay as they are."""
+    with lazytiff.TiffFile(path) as tif:
+        append(path, STACK[0, :3])
+        (stack,) = tif.stacks
+        assert stack.refresh() == 0
+        assert_equal(stack[...], STACK)

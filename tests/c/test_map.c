@@ -75,7 +75,7 @@ static void test_order_of_stores(void)
 
 static void test_stores_stay_inside(void)
 {
-    const uint64_t offsets[] = {BYTES - 3, BYTES, UINT64_MAX, UINT64_MAX - 3};
+    const uint64_t offsets[] = {BYTES - 3, BYTES, UINT64_MAX, UINT64_MAX - 3}, halves[] = {0, UINT64_C(1) << 63};
     const uint8_t data[4] = {0};
     struct lzt_error error;
     write_file();
@@ -83,6 +83,7 @@ static void test_stores_stay_inside(void)
         struct lzt_map *map = map_file(copy ? LZT_MAP_COPY : LZT_MAP_WRITE);
         for (int i = 0; i < 4; i++)
             CHECK(lzt_map_store(map, &offsets[i], 1, 4, data, &error) == LZT_USAGE);
+        CHECK(lzt_map_store(map, halves, 2, UINT64_C(1) << 63, data, &error) == LZT_USAGE); /* 2^64 bytes are not 0 */
         lzt_map_close(map);
     }
     CHECK(byte_at(BYTES - 1) == (BYTES - 1) % 251 && byte_at(BYTES) == EOF);
