@@ -210,7 +210,7 @@ enum lzt_status lzt_map_store(struct lzt_map *map, const uint64_t *offsets, uint
         return lzt_fail(error, LZT_USAGE, "the map is for reading");
     enum lzt_status status = check_places(map, offsets, count, length, error); /* before anything is written */
     for (uint64_t i = 0, next; i < count && status == LZT_OK; i = next) {
-        for (next = i + 1; next < count && offsets[next] < map->length && offsets[next] == offsets[next - 1] + length; next++)
+        for (next = i + 1; next < count && offsets[next] == offsets[next - 1] + length; next++)
             ; /* pieces that follow each other go together */
         status = store(map, offsets[i], bytes, (next - i) * length, error);
         bytes += (next - i) * length;

@@ -17,7 +17,7 @@ FLAGS = ["-std=c11", "-Wall", "-Wextra", "-Werror", "-Icsrc"]
 SOURCES = sorted(
     file for file in (ROOT / "csrc").glob("*.c") if file.name != "libtiff.c" and not file.name.startswith("os_posix")
 )
-PROGRAMS = ["windows_files"]
+PROGRAMS = ["test_map", "windows_files"]
 
 pytestmark = [
     pytest.mark.slow,
