@@ -21,6 +21,7 @@ SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 SANITIZER_OPTIONS = {"ASAN_OPTIONS": "allocator_may_return_null=1:detect_stack_use_after_return=1"}
 VALGRIND = ["valgrind", "--quiet", "--error-exitcode=1"]
 VALGRIND += ["--leak-check=full", "--errors-for-leak-kinds=definite,possible"]
+SIGNALS = {"test_guard_cuts"}
 # Without it, what a signal handler returns to is not what it came from.
 VALGRIND += ["--vex-iropt-register-updates=allregs-at-mem-access"]
 WITH_VALGRIND = os.environ.get("LAZYTIFF_VALGRIND") == "1"
@@ -79,6 +80,8 @@ def build(tmp_path_factory):
 @pytest.mark.parametrize("source", PROGRAMS, ids=lambda source: source.stem)
 def test_program(source, build, tmp_path):
     """The program ends with status 0, without a complaint of the sanitizers or of valgrind."""
+    if WITH_VALGRIND and source.stem in SIGNALS:
+        pytest.skip("valgrind keeps signals that are sent from reaching their handlers in time")
     wrapper = VALGRIND if WITH_VALGRIND else []
     run(*wrapper, build(source), cwd=tmp_path, env={**os.environ, **SANITIZER_OPTIONS}, timeout=600)
 
