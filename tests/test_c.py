@@ -21,7 +21,7 @@ SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 SANITIZER_OPTIONS = {"ASAN_OPTIONS": "allocator_may_return_null=1:detect_stack_use_after_return=1"}
 VALGRIND = ["valgrind", "--quiet", "--error-exitcode=1"]
 VALGRIND += ["--leak-check=full", "--errors-for-leak-kinds=definite,possible"]
-SIGNALS = {"test_guard_cuts"}
+SIGNALS = {"test_guard", "test_guard_cuts"}
 # Without it, what a signal handler returns to is not what it came from.
 VALGRIND += ["--vex-iropt-register-updates=allregs-at-mem-access"]
 WITH_VALGRIND = os.environ.get("LAZYTIFF_VALGRIND") == "1"
