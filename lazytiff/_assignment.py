@@ -69,14 +69,12 @@ def _box_pieces(
 ) -> Iterator[Piece]:
     """Yield block after block of a box; axes that the key dropped or added have length 1 in one of the two shapes."""
     full = tuple(map(len, request))
-    if isinstance(source, TiffArray) and source.shape != shape:
+    if isinstance(source, TiffArray) and not source.shape == shape == full:
         source = source.copy()
     values = source if isinstance(source, TiffArray) else np.broadcast_to(source, shape).reshape(full)
     for block in _blocks(full, array.itemsize):
         spans = tuple(span[part] for span, part in zip(request, block, strict=True))
         data = np.empty(tuple(map(len, spans)), array.dtype)
-        if isinstance(values, TiffArray) and values.shape != full:
-            values = values.copy().reshape(full)
         data[...] = values[block]
         offsets, length = extents.runs(array._want(spans))  # noqa: SLF001  # of the same array
         yield offsets, length, data.reshape(-1)

@@ -25,6 +25,11 @@ class Want(NamedTuple):
         """Of the block: pages, rows, columns, samples."""
         return len(self.pages), len(self.rows), len(self.columns), len(self.samples)
 
+    def ascending(self, block: NDArray[Any]) -> tuple[Want, NDArray[Any]]:
+        """Return the same pixels with spans that ascend, and the want's block so that they go where they belong."""
+        target = block[(slice(None), *(slice(None, None, -1 if span.step < 0 else 1) for span in self[1:]))]
+        return Want(self.pages, *(span[::-1] if span.step < 0 else span for span in self[1:])), target
+
 
 class Place(NamedTuple):
     """Where a chunk lies in its page: what csrc/window.c calls its place."""

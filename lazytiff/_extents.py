@@ -76,6 +76,11 @@ class Form:
             bool(record["regular"]),
         )
 
+    @property
+    def axes(self) -> tuple[Axis, Axis, Axis]:
+        """Of rows, columns and samples."""
+        return self.rows, self.columns, self.samples
+
     def within_chunk(self) -> tuple[int, int, int]:
         """Return the strides of row, column and sample within a chunk."""
         return self.rows.inner, self.columns.inner, self.samples.inner
@@ -119,9 +124,9 @@ class Extents:
             return None
         if not form.regular:
             return self._view_in_chunk(int(pages[0]), (rows, columns, samples)) if len(pages) == 1 else None
-        lines = form.rows.line(rows), form.columns.line(columns), form.samples.line(samples)
         offset, strides = int(self._offsets[pages[0]]), [step]
-        for line in lines:
+        for axis, span in zip(form.axes, (rows, columns, samples), strict=True):
+            line = axis.line(span)
             if line is None:
                 return None
             offset += line[0]
@@ -132,15 +137,14 @@ class Extents:
         """Return the bytes from each of these pages to the next; None when they differ, or the pages do."""
         if len(pages) == 1:
             return 0
-        if len(self.forms) > 1 and (self._form_numbers[pages] != self._form_numbers[pages[0]]).any():
+        if self._are_mixed(pages):
             return None
         offsets = self._offsets[pages]
         step = int(offsets[1] - offsets[0])
         return step if bool((offsets[1:] - offsets[:-1] == step).all()) else None
 
     def _view_in_chunk(self, page: int, spans: tuple[range, range, range]) -> View | None:
-        form = self.form(page)
-        axes = form.rows, form.columns, form.samples
+        axes = self.form(page).axes
         parts = [only_part(span, axis.size) for span, axis in zip(spans, axes, strict=True)]
         if None in parts:
             return None
@@ -162,9 +166,8 @@ class Extents:
         form = self.form(page)
         if not form.regular:
             return int(self._table(page).flat[place.chunk])
-        parts = place.row // form.rows.size, place.column // form.columns.size, place.sample // form.samples.size
-        axes = form.rows, form.columns, form.samples
-        steps = [part * axis.outer for part, axis in zip(parts, axes, strict=True)]
+        starts = place.row, place.column, place.sample
+        steps = [start // axis.size * axis.outer for start, axis in zip(starts, form.axes, strict=True)]
         return int(self._offsets[page]) + sum(steps)
 
     def runs(self, want: Want) -> tuple[NDArray[np.uint64], int]:
@@ -174,7 +177,7 @@ class Extents:
         if not form.regular or self._are_mixed(want.pages):
             return self.offsets(*np.ix_(want.pages, *spans)).ravel().astype(np.uint64), form.layout.item_size
         axes = [self._offsets[want.pages]]
-        axes += [axis.offsets(span) for axis, span in zip((form.rows, form.columns, form.samples), spans, strict=True)]
+        axes += [axis.offsets(span) for axis, span in zip(form.axes, spans, strict=True)]
         start, length = 0, form.layout.item_size
         while len(axes) > 1 and bool((axes[-1] - axes[-1][0] == np.arange(len(axes[-1])) * length).all()):
             last = axes.pop()
@@ -191,13 +194,12 @@ class Extents:
     def offsets(self, pages: NDArray[Any], *positions: NDArray[Any]) -> NDArray[np.int64]:
         """Return where pixels are: the page, row, column and sample of each, broadcast against each other."""
         shape = np.broadcast_shapes(pages.shape, *(position.shape for position in positions))
-        form = self.form(int(pages.flat[0])) if pages.size else None
-        if form is None:
+        if not pages.size:
             return np.empty(shape, np.int64)
+        form = self.form(int(pages.flat[0]))
         if form.regular and not self._are_mixed(pages.ravel()):
-            axes = form.rows, form.columns, form.samples
-            inside = [axis.offsets(position) for axis, position in zip(axes, positions, strict=True)]
-            return np.broadcast_to(self._offsets[pages] + inside[0] + inside[1] + inside[2], shape)
+            inside = sum(axis.offsets(position) for axis, position in zip(form.axes, positions, strict=True))
+            return np.broadcast_to(self._offsets[pages] + inside, shape)
         result = np.empty(shape, np.int64)
         pages, *positions = np.broadcast_arrays(pages, *positions)  # type: ignore[assignment]
         for page in np.flatnonzero(np.bincount(pages.ravel())):
@@ -207,7 +209,7 @@ class Extents:
 
     def _page_offsets(self, page: int, *positions: NDArray[Any]) -> NDArray[np.int64]:
         form = self.form(page)
-        axes = form.rows, form.columns, form.samples
+        axes = form.axes
         offsets: NDArray[np.int64]
         if form.regular:
             offsets = self._offsets[page] + sum(axis.offsets(at) for axis, at in zip(axes, positions, strict=True))

@@ -82,14 +82,14 @@ class FileArray(Opened, TiffArray):
 
     def _read(self, requests: Sequence[Request]) -> list[NDArray[Any]]:
         wants = [self._want(request) for request in requests]
+        wants = [want._replace(pages=self._numbers[want.pages]) for want in wants]
         blocks = self._file.reader.read(wants, self.dtype)
         return [block.reshape([len(span) for span in request]) for request, block in zip(requests, blocks, strict=True)]
 
     def _want(self, request: Request) -> Want:
+        """Return what a request is for, with pages numbered by their position in this array."""
         first = request[0] if self._has_pages else range(1)
-        pages = self._numbers[
-            first if isinstance(first, np.ndarray) else np.arange(first.start, first.stop, first.step)
-        ]
+        pages = first if isinstance(first, np.ndarray) else np.arange(first.start, first.stop, first.step)
         rows, columns, *samples = request[self._has_pages :]
         return Want(pages, rows, columns, samples[0] if samples else range(1))  # type: ignore[arg-type]
 

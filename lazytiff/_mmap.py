@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from lazytiff import _assignment
-from lazytiff._chunks import Place, Want, needed_chunks
+from lazytiff._chunks import Place, needed_chunks
 from lazytiff._file import OpenFile
 from lazytiff._file_array import FileArray
 from lazytiff._indexing import plan
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import DTypeLike, NDArray
 
+    from lazytiff._chunks import Want
     from lazytiff._extents import View
     from lazytiff._indexing import Request
 
@@ -129,9 +130,8 @@ class MmapTiff(FileArray):
         """Return a new array of the pixels."""
         want = self._want(request)
         block = np.empty(want.shape, self.dtype)
-        flip = (slice(None), *(slice(None, None, -1 if span.step < 0 else 1) for span in want[1:]))
-        ascending = Want(want.pages, *(span[::-1] if span.step < 0 else span for span in want[1:]))
-        for page, target in zip(want.pages, block[flip], strict=True):
+        ascending, targets = want.ascending(block)
+        for page, target in zip(want.pages, targets, strict=True):
             self._copy_page(int(page), ascending, target)
         return block.reshape([len(span) for span in request])
 
@@ -145,13 +145,6 @@ class MmapTiff(FileArray):
             place = Place.of(form.layout, int(chunk))
             offset = self._extents.chunk_offset(page, place)
             place.copy(self._mapping.array(offset, place.shape, form.within_chunk(), self.dtype), want, target)
-
-    def _want(self, request: Request) -> Want:
-        """Return what a request is for, with pages numbered by their position in this array."""
-        first = request[0] if self._has_pages else range(1)
-        pages = first if isinstance(first, np.ndarray) else np.arange(first.start, first.stop, first.step)
-        rows, columns, *samples = request[self._has_pages :]
-        return Want(pages, rows, columns, samples[0] if samples else range(1))  # type: ignore[arg-type]
 
     def copy(self) -> NDArray[Any]:
         """Read everything into a new, writable numpy.ndarray, in the file's byte order."""

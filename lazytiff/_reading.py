@@ -97,8 +97,7 @@ class _Order:
 
     def add(self, want: Want, block: NDArray[Any]) -> None:
         """Order the chunks that the want needs, each into its place in block."""
-        target = block[(slice(None), *(slice(None, None, -1 if span.step < 0 else 1) for span in want[1:]))]
-        want = Want(want.pages, *(span[::-1] if span.step < 0 else span for span in want[1:]))
+        want, target = want.ascending(block)
         spans = [number for span in want[1:] for number in (span.start, span.step, len(span))]
         self.windows.append((*spans, *target.strides[1:]))
         numbers = self.reader.table.layout_numbers[want.pages]

@@ -11,7 +11,7 @@
 
 enum { PAGES = 100, TAIL = 100, THREADS = 8 };
 
-static char name[] = "test_guard_more.tif", foreign_name[] = "test_guard_more_foreign";
+static char name[] = "test_guard_cuts.tif", foreign_name[] = "test_guard_cuts_foreign";
 static size_t page;
 static struct lzt_map *kept; /* what a child leaves open when a signal ends it */
 
