@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lazytiff import _assignment
 from lazytiff._chunks import Place, needed_chunks
-from lazytiff._file import OpenFile
 from lazytiff._file_array import FileArray
 from lazytiff._indexing import plan
 from lazytiff._mapping import Mapping
-from lazytiff.errors import ClosedError, FileChangedError, NotMappableError
+from lazytiff._recipe import Recipe, restore
+from lazytiff.errors import ClosedError, NotMappableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from lazytiff._chunks import Want
     from lazytiff._extents import View
+    from lazytiff._file import OpenFile
     from lazytiff._indexing import Request
 
 
@@ -245,8 +246,8 @@ class MmapTiff(FileArray):
         ends = self._numbers[[0, -1]]
         how = {"mode": self._mode, "guard": self._guard, "squeeze": not self._has_pages}
         marks = self._file.table.marks(ends)
-        recipe = _Recipe(self.path or "", self._file.settings, self._packed(), self._chosen, how, marks)
-        return _restore, (type(self), recipe)
+        recipe = Recipe(self.path or "", self._file.settings, self._packed(), self._chosen, how, marks)
+        return restore, (type(self), recipe)
 
     def _packed(self) -> NDArray[np.intp] | int:
         count = len(self._numbers)
@@ -265,33 +266,3 @@ class MmapTiff(FileArray):
         if all(form.regular and form.columns.parts == 1 for form in forms):
             return ["mapped page by page: a basic index is a view within a page, and over pages at equal distances"]
         return ["mapped tile by tile: a basic index is a view within a tile, and assembled across tiles"]
-
-
-class _Recipe(NamedTuple):
-    """What opens the file again that an array was pickled of."""
-
-    path: str
-    settings: dict[str, Any]
-    pages: NDArray[np.intp] | int
-    chosen: int | slice | Sequence[int] | None  # by the user, for `refresh`
-    how: dict[str, Any]
-    marks: list[tuple[int, int]]  # of the first and the last page
-
-
-def _restore(kind: type[MmapTiff], recipe: _Recipe) -> MmapTiff:
-    """Open the file again; raise FileChangedError when it is another one."""
-    file = OpenFile.open(recipe.path, **recipe.settings, writable=recipe.how["mode"] == "r+")
-    try:
-        numbers = np.arange(recipe.pages) if isinstance(recipe.pages, int) else recipe.pages
-        _check_marks(file, numbers[[0, -1]], recipe)
-        array = kind(file, numbers, **recipe.how)
-    except BaseException:
-        file.source.close()
-        raise
-    array._chosen = recipe.chosen  # noqa: SLF001  # of an array that is being made
-    return array
-
-
-def _check_marks(file: OpenFile, ends: NDArray[np.intp], recipe: _Recipe) -> None:
-    if max(ends) >= len(file.table) or file.table.marks(ends) != recipe.marks:
-        raise FileChangedError(f"{recipe.path}: the file is another one than that of which the array was pickled")

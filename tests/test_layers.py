@@ -22,13 +22,23 @@ FLOORS = [
     | {"_capacity", "_choice", "_chunks", "_codecs", "_extents", "_limits", "_pages", "_tags"}  # page table and tags
     | {"_mapping", "_source", "_warn"},  # handles and lifetime
     {"_cache", "_file", "_pool", "_reading"},
-    {"_array", "_assignment", "_file_array", "_reduce", "_views"},
+    {"_array", "_assignment", "_file_array", "_recipe", "_reduce", "_views"},
     {"_append", "_lazy", "_mmap"},
     {"_create", "_open"},
     {"__init__"},
 ]
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
-ARRAYS = {"_append", "_array", "_assignment", "_file_array", "_lazy", "_mmap", "_reduce", "_views"}  # numpy, no ffi
+ARRAYS = {
+    "_append",
+    "_array",
+    "_assignment",
+    "_file_array",
+    "_lazy",
+    "_mmap",
+    "_recipe",
+    "_reduce",
+    "_views",
+}  # numpy, no ffi
 PURE = {"_bands", "_capacity", "_choice", "_chunks", "_extents", "_gather", "_indexing", "_keys"}
 PURE |= {"_pages", "_tags"}  # numbers and numpy: no files
 FILES = {"io", "mmap", "os", "pathlib", "shutil", "tempfile"}
