@@ -22,6 +22,13 @@ static inline uint64_t lzt_get64(const uint8_t *bytes, int big_endian)
     return high << 32 | lzt_get32(bytes + (big_endian ? 4 : 0), big_endian);
 }
 
+/* The lowest size bytes of value. */
+static inline void lzt_put(uint8_t *bytes, unsigned size, uint64_t value, int big_endian)
+{
+    for (unsigned i = 0; i < size; i++)
+        bytes[big_endian ? size - 1 - i : i] = (uint8_t)(value >> 8 * i);
+}
+
 static inline int lzt_machine_is_big_endian(void)
 {
     const uint16_t one = 1;
@@ -49,6 +56,11 @@ static inline uint64_t lzt_max64(uint64_t a, uint64_t b)
 static inline uint64_t lzt_parts(uint64_t whole, uint64_t part)
 {
     return whole / part + (whole % part != 0);
+}
+
+static inline uint64_t lzt_round_up(uint64_t value, uint64_t unit)
+{
+    return lzt_parts(value, unit) * unit;
 }
 
 #endif

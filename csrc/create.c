@@ -7,6 +7,7 @@
 #include "bytes.h"
 #include "directory.h"
 #include "error.h"
+#include "form.h"
 #include "layout.h"
 #include "os.h"
 
@@ -55,56 +56,22 @@ static enum lzt_status take_stack(struct lzt_new_stack *own, const struct lzt_ne
 
 static enum lzt_status choose_format(struct plan *plan, struct lzt_error *error)
 {
-    static const struct {
-        uint16_t sample_format, item_sizes; /* the sum of those that there are */
-    } kinds[] = {
-        [LZT_UINT] = {1, 1 + 2 + 4 + 8},
-        [LZT_INT] = {2, 1 + 2 + 4 + 8},
-        [LZT_FLOAT] = {3, 2 + 4 + 8},
-        [LZT_COMPLEX] = {6, 8 + 16},
-    };
-    const uint16_t kind = plan->stack.kind, size = plan->stack.item_size;
-    const int is_power = size != 0 && (size & (size - 1)) == 0;
-    if (kind >= sizeof kinds / sizeof *kinds || !is_power || !(kinds[kind].item_sizes & size))
-        return lzt_fail(error, LZT_USAGE, "there are no samples of kind %u with %u bytes", kind, size);
-    plan->sample_format = kinds[kind].sample_format;
+    const struct lzt_new_stack *stack = &plan->stack;
+    plan->sample_format = stack->kind == LZT_BOOL ? 0 : lzt_sample_format(stack->kind, stack->item_size);
+    if (plan->sample_format == 0)
+        return lzt_fail(error, LZT_USAGE, "there are no samples of kind %u with %u bytes", stack->kind, stack->item_size);
     return LZT_OK;
-}
-
-/* The samples that a photometric interpretation has a meaning for; 0: unknown, or none without tags that are not written here (a palette,
- * the subsampling of YCbCr). */
-static unsigned count_colours(int32_t photometric)
-{
-    switch (photometric) {
-    case 0: /* min-is-white */
-    case 1: /* min-is-black */
-        return 1;
-    case LZT_PHOTOMETRIC_RGB:
-    case 8: /* CIE L*a*b* */
-    case 9: /* ICC L*a*b* */
-        return 3;
-    case 5: /* CMYK */
-        return 4;
-    default:
-        return 0;
-    }
 }
 
 static enum lzt_status choose_photometric(struct plan *plan, struct lzt_error *error)
 {
-    const struct lzt_new_stack *stack = &plan->stack;
-    const int is_byte = stack->kind == LZT_UINT && stack->item_size == 1, is_rgb = stack->samples == 3 || stack->samples == 4;
-    const int32_t photometric = stack->photometric != -1 ? stack->photometric : is_byte && is_rgb ? LZT_PHOTOMETRIC_RGB : 1;
-    const unsigned colours = count_colours(photometric);
-    if (colours == 0)
-        return lzt_fail(error, LZT_USAGE, "pages with the photometric interpretation %" PRId32 " are not made here", photometric);
-    if (stack->samples < colours)
-        return lzt_fail(error, LZT_USAGE, "the photometric interpretation %" PRId32 " needs %u samples a pixel, where there are %" PRIu32,
-                        photometric, colours, stack->samples);
-    plan->photometric = (uint16_t)photometric;
-    plan->extra_samples = (uint16_t)(stack->samples - colours);
+    struct lzt_new_stack *stack = &plan->stack;
+    if (stack->photometric == LZT_PHOTOMETRIC_PALETTE || stack->photometric == LZT_PHOTOMETRIC_YCBCR) /* they take tags that are not written here */
+        return lzt_fail(error, LZT_USAGE, "pages with the photometric interpretation %" PRId32 " are not made here", stack->photometric);
+    enum lzt_status status = lzt_choose_photometric(&stack->photometric, stack->samples, stack->kind, stack->item_size, &plan->extra_samples, error);
+    plan->photometric = (uint16_t)stack->photometric;
     plan->tags = plan->extra_samples > 0 ? MOST_TAGS : MOST_TAGS - 1;
-    return LZT_OK;
+    return status;
 }
 
 /* ---- Where it goes --------------------------------------------------------------------------------------------------------- */
@@ -115,11 +82,6 @@ static int multiply(uint64_t *product, uint64_t factor)
         return 0;
     *product *= factor;
     return 1;
-}
-
-static uint64_t round_up(uint64_t value, uint64_t unit)
-{
-    return lzt_parts(value, unit) * unit;
 }
 
 /* Space for that many SHORTs at *end, unless they fit into an entry. */
@@ -141,8 +103,8 @@ static void place_ifds(struct plan *plan)
     plan->bits = place_values(plan, plan->stack.samples, &end);
     plan->formats = place_values(plan, plan->stack.samples, &end);
     plan->extra = place_values(plan, plan->extra_samples, &end);
-    plan->ifds = round_up(end + link, word) - link;
-    plan->stride = round_up(link + word, word);
+    plan->ifds = lzt_round_up(end + link, word) - link;
+    plan->stride = lzt_round_up(link + word, word);
 }
 
 static uint64_t end_of_ifds(const struct plan *plan)
@@ -161,9 +123,9 @@ static int place_all(struct plan *plan, int bigtiff)
     if (!multiply(&plan->page_bytes, stack->columns) || !multiply(&plan->page_bytes, (uint64_t)stack->samples * stack->item_size) ||
         !multiply(&all_pixels, plan->page_bytes) || !multiply(&all_ifds, plan->stride))
         return 0;
-    plan->pixels = round_up(end_of_ifds(plan), SMALL_ALIGNMENT);
+    plan->pixels = lzt_round_up(end_of_ifds(plan), SMALL_ALIGNMENT);
     if (plan->pixels + all_pixels >= SMALL_FILE)
-        plan->pixels = round_up(plan->pixels, PIXEL_ALIGNMENT);
+        plan->pixels = lzt_round_up(plan->pixels, PIXEL_ALIGNMENT);
     if (plan->pixels > INT64_MAX - all_pixels)
         return 0;
     plan->size = plan->pixels + all_pixels;
@@ -197,8 +159,7 @@ static enum lzt_status make_plan(struct plan *plan, const struct lzt_new_stack *
 
 static void put(const struct plan *plan, uint8_t *bytes, unsigned size, uint64_t value)
 {
-    for (unsigned i = 0; i < size; i++)
-        bytes[plan->format.big_endian ? size - 1 - i : i] = (uint8_t)(value >> 8 * i);
+    lzt_put(bytes, size, value, plan->format.big_endian);
 }
 
 static void put_offset(const struct plan *plan, uint8_t *bytes, uint64_t value)
@@ -212,12 +173,9 @@ static void put_shorts(const struct plan *plan, uint8_t *bytes, uint32_t count, 
         put(plan, bytes + 2 * (size_t)i, 2, value);
 }
 
-/* ExtraSamples: the fourth byte of a pixel that has three for RGB is its opacity by everybody's custom; of others nothing is known. */
 static uint16_t extra_meaning(const struct plan *plan)
 {
-    const struct lzt_new_stack *stack = &plan->stack;
-    const int is_byte = stack->kind == LZT_UINT && stack->item_size == 1;
-    return is_byte && plan->photometric == LZT_PHOTOMETRIC_RGB && plan->extra_samples == 1 ? 2 : 0;
+    return lzt_extra_meaning(plan->photometric, plan->stack.kind, plan->stack.item_size, plan->extra_samples);
 }
 
 /* What an entry begins with; its value follows. */
@@ -275,15 +233,22 @@ static void make_ifd(const struct plan *plan, uint8_t *ifd, size_t *strip, size_
     *link = (size_t)(end - ifd);
 }
 
+/* The header (TIFF 6.0, section 2; BigTIFF: offsets of 8 bytes, so said, and a word of 0); returns how long it is. */
+static size_t put_header(uint8_t *bytes, struct lzt_format format, uint64_t first)
+{
+    memset(bytes, format.big_endian ? 'M' : 'I', 2);
+    lzt_put(bytes + 2, 2, format.bigtiff ? 43 : 42, format.big_endian);
+    if (format.bigtiff)
+        lzt_put(bytes + 4, 2, lzt_offset_size(format), format.big_endian);
+    lzt_put(bytes + (format.bigtiff ? 8 : 4), lzt_offset_size(format), first, format.big_endian);
+    return format.bigtiff ? 16 : 8;
+}
+
 /* The header and the values that IFDs share; so many extra samples that they stand here mean nothing, 0. */
 static enum lzt_status write_head(const struct plan *plan, struct lzt_file *file, uint8_t *band, struct lzt_error *error)
 {
     memset(band, 0, (size_t)plan->ifds);
-    memset(band, plan->format.big_endian ? 'M' : 'I', 2);
-    put(plan, band + 2, 2, plan->format.bigtiff ? 43 : 42);
-    if (plan->format.bigtiff)
-        put(plan, band + 4, 2, 8); /* bytes of an offset */
-    put_offset(plan, band + (plan->format.bigtiff ? 8 : 4), plan->ifds);
+    put_header(band, plan->format, plan->ifds);
     if (plan->formats > plan->bits) {
         put_shorts(plan, band + plan->bits, plan->stack.samples, (uint16_t)(8 * plan->stack.item_size));
         put_shorts(plan, band + plan->formats, plan->stack.samples, plan->sample_format);
@@ -355,4 +320,14 @@ enum lzt_status lzt_create_zeros(const char *path, const struct lzt_new_stack *s
         status = lzt_file_publish(file, error);
     lzt_file_close(file);
     return status;
+}
+
+enum lzt_status lzt_create_empty(struct lzt_file *file, int bigtiff, int big_endian, struct lzt_error *error)
+{
+    uint8_t header[16] = {0};
+    if (file == NULL || bigtiff < -1 || bigtiff > 1)
+        return lzt_fail(error, LZT_USAGE, "no file, or bigtiff is %d, where -1, 0 and 1 mean something", bigtiff);
+    const size_t length = put_header(header, (struct lzt_format){bigtiff == 1, big_endian != 0}, 0);
+    /* What becomes BigTIFF has that chain's first link already, where it will be looked for. */
+    return lzt_file_write(file, 0, header, bigtiff == -1 ? sizeof header : length, error);
 }

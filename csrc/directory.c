@@ -11,6 +11,21 @@ unsigned lzt_type_size(uint16_t type)
     return type < sizeof sizes ? sizes[type] : 0;
 }
 
+unsigned lzt_number_size(uint16_t type)
+{
+    return type == LZT_RATIONAL || type == LZT_SRATIONAL ? 4 : lzt_type_size(type);
+}
+
+void lzt_reverse_numbers(uint8_t *bytes, uint64_t length, unsigned size)
+{
+    for (; length >= size; bytes += size, length -= size)
+        for (unsigned i = 0; i < size / 2; i++) {
+            uint8_t byte = bytes[i];
+            bytes[i] = bytes[size - 1 - i];
+            bytes[size - 1 - i] = byte;
+        }
+}
+
 uint64_t lzt_get_offset(const uint8_t *bytes, struct lzt_format format)
 {
     return format.bigtiff ? lzt_get64(bytes, format.big_endian) : lzt_get32(bytes, format.big_endian);

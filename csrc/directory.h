@@ -32,6 +32,10 @@ struct lzt_format {
 
 /* Bytes of one value of a field type; 0 for an unknown type. */
 unsigned lzt_type_size(uint16_t type);
+/* Bytes of each number that makes up a value: a fraction is two of 4. */
+unsigned lzt_number_size(uint16_t type);
+/* Exchange the byte order of numbers of size bytes, length bytes in all. */
+void lzt_reverse_numbers(uint8_t *bytes, uint64_t length, unsigned size);
 
 /* Sizes that differ between classic TIFF and BigTIFF. */
 static inline unsigned lzt_count_size(struct lzt_format format)

@@ -148,15 +148,15 @@ static enum lzt_status find_piece(const struct lzt_table *table, uint64_t *first
 
 static enum lzt_status add_rows(struct lzt_table *table, uint64_t count, uint64_t frame_bytes, struct lzt_error *error)
 {
-    struct lzt_row *rows = count <= SIZE_MAX / sizeof *rows ? realloc(table->rows, (size_t)count * sizeof *rows) : NULL;
-    if (rows == NULL)
-        return lzt_fail_memory(error, count * sizeof *rows);
+    enum lzt_status status = lzt_table_claim(table, count - table->pages, error);
+    if (status != LZT_OK)
+        return status;
+    struct lzt_row *rows = table->rows;
     for (uint64_t i = 1; i < count; i++) {
         rows[i] = rows[0];
         rows[i].data += rows[0].data != 0 ? i * frame_bytes : 0;
     }
-    table->rows = rows;
-    table->pages = table->room = count;
+    table->pages = count;
     table->frame_bytes = frame_bytes;
     return LZT_OK;
 }
@@ -171,15 +171,19 @@ static enum lzt_status take(struct lzt_table *table, uint64_t frames, uint64_t f
     return add_rows(table, frames < most ? frames : most, frame_bytes, error);
 }
 
-enum lzt_status lzt_frames_add(struct lzt_table *table, struct lzt_peek *peek, struct lzt_error *error)
+enum lzt_status lzt_frames_add(struct lzt_table *table, struct lzt_peek *peek, int known, struct lzt_error *error)
 {
     const struct lzt_layout *layout = &table->layouts[table->rows[0].layout];
     uint64_t frames, first;
     if (layout->problem || !layout->direct || !lzt_table_allows(table, layout->compression))
         return LZT_OK;
+    int written = 0;
     enum lzt_status status = read_claim(table, peek, &frames, error);
     if (status != LZT_OK || frames <= 1)
         return status;
+    /* Who writes page by page, with the lock, gives each its IFD: what lies behind this one's pixels is not all pixels. */
+    if (!known && lzt_source_has_writer(table->source, &written, NULL) == LZT_OK && written)
+        return LZT_OK;
     status = find_piece(table, &first, error);
     if (status != LZT_OK)
         return status;

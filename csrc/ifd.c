@@ -46,7 +46,6 @@ static enum lzt_status take_options(struct lzt_table *table, const struct lzt_op
         return lzt_fail_memory(error, own.codec_count * sizeof *codecs);
     memcpy(table->codecs, codecs, own.codec_count * sizeof *codecs);
     own.codecs = NULL;
-    own.ifds = NULL;
     table->options = own;
     return LZT_OK;
 }
@@ -59,30 +58,27 @@ int lzt_table_allows(const struct lzt_table *table, uint16_t compression)
     return 0;
 }
 
-/* The header (TIFF 6.0, section 2; BigTIFF: offsets of 8 bytes, so said, and a word of 0). */
-static enum lzt_status read_header(struct lzt_table *table, uint64_t *first, struct lzt_error *error)
+/* The header (TIFF 6.0, section 2; BigTIFF: offsets of 8 bytes, so said, and a word of 0), all of it by one read: a file may become BigTIFF
+ * in between two. */
+enum lzt_status lzt_header_read(struct lzt_source *source, uint64_t size, struct lzt_format *format, uint64_t *first,
+                                struct lzt_error *error)
 {
     uint8_t header[16] = {0};
-    struct lzt_peek peek;
-    const uint8_t *bytes;
-    const size_t length = (size_t)lzt_min64(table->size, sizeof header);
-    lzt_peek_open(&peek, table->source, table->size, sizeof header);
-    enum lzt_status status = lzt_peek_at(&peek, 0, length, &bytes, error);
-    if (status == LZT_OK && length > 0)
-        memcpy(header, bytes, length);
-    lzt_peek_close(&peek);
+    const size_t length = (size_t)lzt_min64(size, sizeof header);
+    const struct lzt_range range = {0, length, header};
+    enum lzt_status status = lzt_source_read(source, &range, 1, error);
     if (status != LZT_OK)
         return status;
     if (length < 8 || header[0] != header[1] || (header[0] != 'I' && header[0] != 'M'))
         return lzt_fail(error, LZT_NOT_TIFF, "it does not begin with a TIFF header");
-    table->format.big_endian = header[0] == 'M';
-    const uint16_t version = lzt_get16(header + 2, table->format.big_endian);
-    table->format.bigtiff = version == 43;
+    format->big_endian = header[0] == 'M';
+    const uint16_t version = lzt_get16(header + 2, format->big_endian);
+    format->bigtiff = version == 43;
     if (version != 42 && version != 43)
         return lzt_fail(error, LZT_NOT_TIFF, "its header says version %u, where TIFF has 42 and BigTIFF 43", version);
-    if (version == 43 && (length < 16 || lzt_get16(header + 4, table->format.big_endian) != 8 || header[6] != 0 || header[7] != 0))
+    if (version == 43 && (length < 16 || lzt_get16(header + 4, format->big_endian) != 8 || header[6] != 0 || header[7] != 0))
         return lzt_fail(error, LZT_NOT_TIFF, "its header is no BigTIFF header");
-    *first = lzt_get_offset(header + (version == 43 ? 8 : 4), table->format);
+    *first = lzt_get_offset(header + (version == 43 ? 8 : 4), *format);
     return LZT_OK;
 }
 
@@ -93,12 +89,15 @@ static enum lzt_status fill_table(struct lzt_table *table, const struct lzt_opti
     if (status == LZT_OK)
         status = take_options(table, options, error);
     if (status == LZT_OK)
-        status = read_header(table, &first, error);
+        status = lzt_header_read(table->source, table->size, &table->format, &first, error);
+    const uint64_t *ifds = table->options.ifds;
+    table->options.ifds = NULL; /* they are the caller's */
+    table->listed = ifds != NULL;
     if (status != LZT_OK)
         return status;
-    if (options != NULL && options->size >= sizeof *options && options->ifds != NULL)
-        return lzt_walk_list(table, options->ifds, options->ifd_count, error);
-    return lzt_walk_chain(table, first, error);
+    if (ifds != NULL)
+        return lzt_walk_list(table, ifds, table->options.ifd_count, error);
+    return lzt_walk_chain(table, first, table->options.whole ? 0 : UINT64_MAX, error);
 }
 
 enum lzt_status lzt_table_open(struct lzt_source *source, const struct lzt_options *options, struct lzt_table **table,
@@ -116,14 +115,45 @@ enum lzt_status lzt_table_open(struct lzt_source *source, const struct lzt_optio
     return status;
 }
 
+enum lzt_status lzt_table_open_chain(const struct lzt_table *table, struct lzt_format format, uint64_t first, struct lzt_table **other,
+                                     struct lzt_error *error)
+{
+    struct lzt_options options = table->options;
+    struct lzt_table *made = calloc(1, sizeof *made);
+    *other = NULL;
+    if (made == NULL)
+        return lzt_fail_memory(error, sizeof *made);
+    options.size = sizeof options;
+    options.codecs = table->codecs;
+    made->source = table->source;
+    made->format = format;
+    enum lzt_status status = take_options(made, &options, error);
+    if (status == LZT_OK)
+        status = lzt_source_stamp(made->source, &made->size, &made->stamp, error);
+    if (status == LZT_OK)
+        status = lzt_walk_chain(made, first, UINT64_MAX, error);
+    if (status == LZT_OK)
+        *other = made;
+    else
+        lzt_table_close(made);
+    return status;
+}
+
 void lzt_table_close(struct lzt_table *table)
 {
     if (table == NULL)
         return;
     free(table->codecs);
-    free(table->rows);
+    lzt_rows_leave(table->shared);
     free(table->layouts);
     free(table);
+}
+
+enum lzt_status lzt_table_claim(struct lzt_table *table, uint64_t more, struct lzt_error *error)
+{
+    enum lzt_status status = lzt_rows_claim(&table->shared, table->pages, more, &table->room, error);
+    table->rows = lzt_rows_first(table->shared);
+    return status;
 }
 
 uint64_t lzt_table_pages(const struct lzt_table *table)
@@ -196,14 +226,19 @@ enum lzt_status lzt_table_check_size(const struct lzt_table *table, uint64_t *si
     return status == LZT_OK ? compare_size(table, *size, error) : status;
 }
 
+enum lzt_status lzt_table_stamp(const struct lzt_table *table, uint64_t *size, uint64_t *stamp, struct lzt_error *error)
+{
+    enum lzt_status status = lzt_source_stamp(table->source, size, stamp, error);
+    return status == LZT_OK ? compare_size(table, *size, error) : status;
+}
+
 static enum lzt_status check_page(const struct lzt_table *table, uint64_t page, struct lzt_error *error)
 {
     return page < table->pages ? LZT_OK : lzt_fail(error, LZT_USAGE, "page %" PRIu64 " of %" PRIu64, page, table->pages);
 }
 
-/* The page's IFD, as it was when it was walked. */
-static enum lzt_status read_ifd(const struct lzt_table *table, struct lzt_peek *peek, uint64_t page, struct lzt_directory *directory,
-                                struct lzt_error *error)
+enum lzt_status lzt_table_ifd(const struct lzt_table *table, struct lzt_peek *peek, uint64_t page, struct lzt_directory *directory,
+                              struct lzt_error *error)
 {
     const struct lzt_row *row = &table->rows[page];
     enum lzt_status status = lzt_directory_read(peek, table->format, row->ifd, table->options.max_tags, directory, error);
@@ -213,7 +248,9 @@ static enum lzt_status read_ifd(const struct lzt_table *table, struct lzt_peek *
     return status;
 }
 
-static enum lzt_status verify_ifds(const struct lzt_table *table, const uint64_t *pages, size_t count, struct lzt_error *error)
+/* Pages from number good on are known to be what they were. */
+static enum lzt_status verify_ifds(const struct lzt_table *table, const uint64_t *pages, size_t count, uint64_t good,
+                                   struct lzt_error *error)
 {
     struct lzt_peek peek;
     struct lzt_directory directory;
@@ -222,11 +259,11 @@ static enum lzt_status verify_ifds(const struct lzt_table *table, const uint64_t
     lzt_peek_open(&peek, table->source, table->size, IFD_STRETCH);
     for (size_t i = 0; i < count && status == LZT_OK; i++) {
         const uint64_t ifd = table->rows[pages[i]].ifd;
-        if (ifd == before) /* frames share the only IFD */
+        if (ifd == before || pages[i] >= good) /* frames share the only IFD */
             continue;
         before = ifd;
         peek.stretch = i + 1 < count ? lzt_ifd_stretch(ifd, table->rows[pages[i + 1]].ifd) : FAR_STRETCH;
-        status = read_ifd(table, &peek, pages[i], &directory, error);
+        status = lzt_table_ifd(table, &peek, pages[i], &directory, error);
         if (status != LZT_OK)
             lzt_fail_at(error, status, (int64_t)pages[i], -1);
     }
@@ -237,14 +274,12 @@ static enum lzt_status verify_ifds(const struct lzt_table *table, const uint64_t
 enum lzt_status lzt_table_verify(const struct lzt_table *table, const uint64_t *pages, size_t count, struct lzt_error *error)
 {
     uint64_t size, stamp;
-    enum lzt_status status = lzt_source_stamp(table->source, &size, &stamp, error);
-    if (status == LZT_OK)
-        status = compare_size(table, size, error);
+    enum lzt_status status = lzt_table_stamp(table, &size, &stamp, error);
     for (size_t i = 0; i < count && status == LZT_OK; i++)
         status = check_page(table, pages[i], error);
-    if (status != LZT_OK || (stamp != 0 && stamp == table->stamp))
+    if (status != LZT_OK)
         return status;
-    return verify_ifds(table, pages, count, error);
+    return verify_ifds(table, pages, count, stamp != 0 && stamp == table->stamp ? table->stamped : UINT64_MAX, error);
 }
 
 /* ---- Tags of one page --------------------------------------------------------------------------------------------------- */
@@ -257,7 +292,7 @@ enum lzt_status lzt_table_tags(const struct lzt_table *table, struct lzt_peek *p
     struct lzt_directory directory;
     enum lzt_status status = check_page(table, page, error);
     if (status == LZT_OK)
-        status = read_ifd(table, peek, page, &directory, error);
+        status = lzt_table_ifd(table, peek, page, &directory, error);
     if (status != LZT_OK)
         return status;
     *tags = malloc(directory.count * sizeof **tags);
@@ -286,25 +321,9 @@ enum lzt_status lzt_tags_read(const struct lzt_table *table, uint64_t page, stru
     return LZT_OK;
 }
 
-/* Numbers of that many bytes make up a value of the type: a fraction is two of 4. */
-static unsigned number_size(uint16_t type)
-{
-    return type == LZT_RATIONAL || type == LZT_SRATIONAL ? 4 : lzt_type_size(type);
-}
-
-static void to_machine_order(uint8_t *bytes, uint64_t length, unsigned size)
-{
-    for (; length >= size; bytes += size, length -= size)
-        for (unsigned i = 0; i < size / 2; i++) {
-            uint8_t byte = bytes[i];
-            bytes[i] = bytes[size - 1 - i];
-            bytes[size - 1 - i] = byte;
-        }
-}
-
 enum lzt_status lzt_tag_value(const struct lzt_table *table, const struct lzt_tag *tag, void *buffer, struct lzt_error *error)
 {
-    const unsigned size = number_size(tag->type);
+    const unsigned size = lzt_number_size(tag->type);
     if (tag->problem || size == 0)
         return lzt_fail(error, LZT_CORRUPT, "tag %u has an unknown type or lies outside of the file", tag->tag);
     if (tag->bytes > table->options.max_value_bytes)
@@ -317,7 +336,7 @@ enum lzt_status lzt_tag_value(const struct lzt_table *table, const struct lzt_ta
     if (status == LZT_OK && tag->bytes > 0) {
         memcpy(buffer, bytes, (size_t)tag->bytes);
         if (table->format.big_endian != lzt_machine_is_big_endian())
-            to_machine_order(buffer, tag->bytes, size);
+            lzt_reverse_numbers(buffer, tag->bytes, size);
     }
     lzt_peek_close(&peek);
     return status;

@@ -66,7 +66,7 @@ enum {
     LZT_WEBP = 50001
 };
 
-enum { LZT_PHOTOMETRIC_RGB = 2, LZT_PHOTOMETRIC_YCBCR = 6 };
+enum { LZT_PHOTOMETRIC_RGB = 2, LZT_PHOTOMETRIC_PALETTE = 3, LZT_PHOTOMETRIC_YCBCR = 6 };
 
 /* The first of tags with that number, or NULL. */
 const struct lzt_tag *lzt_find_tag(const struct lzt_tag *tags, size_t count, uint16_t number);

@@ -13,6 +13,13 @@
  *     lzt_extent   where the chunks of a page are
  *     lzt_map      the file in memory: to read, to write, or to change without writing
  *
+ * The way of a page into a growing file:
+ *
+ *     lzt_source   a file that was made (lzt_source_create) or opened (lzt_source_open_locked) for its one writer
+ *     lzt_table    the pages that it has, perhaps none
+ *     lzt_writer   goes on behind the last of them
+ *     lzt_parcel   a page whose chunks are being encoded, by any number of threads; only where one thread is not enough
+ *
  * Words: a page is one image file directory (IFD) and its image; a chunk is one strip or one tile; a strip is a tile as wide
  * as the image. Chunks of a page are numbered as in TIFF: row by row, and plane after plane when the planes are apart.
  *
@@ -20,11 +27,11 @@
  * may be NULL). Handles are set to NULL on failure; closing NULL does nothing.
  *
  * Threads: a source and a table may be used by any number of threads at a time, a reader by one at a time, a batch by one reader
- * in each of any number of threads, a map by any number of threads. The library starts no thread; it keeps no global state and
+ * in each of any number of threads, a map by any number of threads; a writer by one at a time, a parcel by any number of threads. The library starts no thread; it keeps no global state and
  * installs no handler, but for maps that are opened with a guard.
  *
  * Lifetime: a table borrows its source, a reader its table, a batch its table and the caller's arrays: close in reverse order. A map
- * borrows nothing.
+ * borrows nothing. A writer borrows its source, a parcel its writer and the caller's pixels.
  */
 #ifndef LAZYTIFF_H
 #define LAZYTIFF_H
@@ -89,8 +96,19 @@ enum lzt_status lzt_source_open_memory(const void *data, uint64_t size, struct l
 /* size bytes that read_ranges fetches. */
 enum lzt_status lzt_source_open_callback(lzt_read_ranges read_ranges, void *context, uint64_t size, struct lzt_source **source,
                                          struct lzt_error *error);
+/* A new file for reading and writing, without a name: it is gone when it is closed before lzt_source_publish. LZT_SYSTEM with EEXIST when the
+ * name is taken. It is locked for its one writer, until it is closed; so is what lzt_source_open_locked opens: LZT_LOCKED when others
+ * write to it. */
+enum lzt_status lzt_source_create(const char *path, struct lzt_source **source, struct lzt_error *error);
+enum lzt_status lzt_source_open_locked(const char *path, struct lzt_source **source, struct lzt_error *error);
+/* Give a new file its name, at once and for good; durable 1: so that a power failure does not take it away. LZT_SYSTEM with EEXIST when the
+ * name is taken meanwhile. */
+enum lzt_status lzt_source_publish(struct lzt_source *source, int durable, struct lzt_error *error);
 /* The size now: a file may have grown or shrunk since it was opened. */
 enum lzt_status lzt_source_size(struct lzt_source *source, uint64_t *size, struct lzt_error *error);
+/* *held becomes 1 when another handle holds a writer's lock on the file. LZT_UNSUPPORTED where nobody can tell: bytes that come from no file,
+ * file systems without locks. */
+enum lzt_status lzt_source_has_writer(struct lzt_source *source, int *held, struct lzt_error *error);
 /* The open file, which stays the source's; NULL when the bytes are in memory or come from callbacks. */
 struct lzt_file *lzt_source_file(struct lzt_source *source);
 void lzt_source_close(struct lzt_source *source);
@@ -111,6 +129,7 @@ struct lzt_options {
     size_t codec_count;
     const uint64_t *ifds; /* read these IFDs, and no chain, instead of the chain that starts in the header (SubIFDs) */
     size_t ifd_count;
+    uint64_t whole; /* 1: take pages of a growing file only when they are whole, as lzt_table_refresh does, and warn of none that is not */
 };
 
 /* The type of a sample as it is read, which is not always as it is stored. */
@@ -147,6 +166,12 @@ struct lzt_row {
  * A file without pages gives a table of 0 pages. options may be NULL. */
 enum lzt_status lzt_table_open(struct lzt_source *source, const struct lzt_options *options, struct lzt_table **table,
                                struct lzt_error *error);
+/* A table of the same source with the pages that came since: it begins with those of this table, which stays as it is, and of which either may
+ * be closed first. A page counts when all of it is in the file, and so do those behind it: some programs link pages before they write them.
+ * LZT_CHANGED when the pages of this table are not there any more, or the file became shorter. What the table cost to read is not read again, so
+ * that the time is that of the new pages; but where lazytiff made a BigTIFF file of a classic one meanwhile, the chain is another one. A table
+ * of options.ifds has nothing that could come: it stays the same. */
+enum lzt_status lzt_table_refresh(const struct lzt_table *table, struct lzt_table **newer, struct lzt_error *error);
 void lzt_table_close(struct lzt_table *table);
 uint64_t lzt_table_pages(const struct lzt_table *table);
 const struct lzt_row *lzt_table_rows(const struct lzt_table *table); /* one a page */
@@ -295,10 +320,97 @@ struct lzt_new_stack {
  * such a file. The name appears when the file is complete. */
 enum lzt_status lzt_create_zeros(const char *path, const struct lzt_new_stack *stack, struct lzt_error *error);
 
+/* ---- Writing page by page ------------------------------------------------------------------------------------------------ */
+
+/* What is appended is there for good as soon as the call returns: the page is written first, behind everything else, and then linked by one
+ * aligned write, so that a program that dies at any moment leaves a valid file with every page that it was told of, and readers see whole
+ * pages only. */
+
+struct lzt_writer;
+struct lzt_parcel;
+
+/* Begin a TIFF file without pages in a new file, lzt_source_file of lzt_source_create. bigtiff 1: BigTIFF; 0: classic, which ends at 4 GiB (LZT_FULL); -1: classic,
+ * with all that it takes to become BigTIFF by a single write when it outgrows 4 GiB. */
+enum lzt_status lzt_create_empty(struct lzt_file *file, int bigtiff, int big_endian, struct lzt_error *error);
+
+/* A tag to be written. */
+struct lzt_new_tag {
+    uint16_t tag, type;
+    uint64_t count;     /* of values */
+    const void *values; /* in this machine's byte order; a fraction is two numbers */
+};
+
+/* How pages look and are stored. Set size to sizeof(struct lzt_form); members that are 0 take the default, but photometric and level -1.
+ *
+ * level (libtiff has a pseudo-tag for each, TIFFTAG_ZIPQUALITY and so on; tiff.h):
+ *     Deflate   effort, 0 to 12; default 6. Above 9: as 9, where libtiff has no libdeflate
+ *     ZSTD      effort, 1 to 22; default 3
+ *     LZMA      effort, 0 to 9; default 6
+ *     JPEG      quality, 1 to 100; default 90
+ *     WebP      quality, 1 to 100; default: lossless
+ *     LERC      the most that a sample may differ; default 0, lossless but for the kinds of NaN and the sign of 0
+ * The other codecs have none. */
+struct lzt_form {
+    size_t size;
+    uint32_t rows, columns, samples;
+    uint16_t kind, item_size;           /* of a sample: enum lzt_kind, bytes; LZT_BOOL is stored in 1 bit */
+    uint16_t compression, predictor;    /* default: none, 1 */
+    uint32_t chunk_rows, chunk_columns; /* chunk_columns 0: strips. chunk_rows 0: all rows when uncompressed, otherwise about 256 KiB */
+    int32_t photometric;                /* -1: RGB (2) for 3 or 4 unsigned samples of 8 bits, otherwise min-is-black (1) */
+    double level;                       /* of the codec, see above; -1: default */
+    const struct lzt_new_tag *tags;     /* of every page */
+    size_t tag_count;
+};
+
+/* Pixels of a page, (row, column, sample), wherever they are in the caller's memory. */
+struct lzt_pixels {
+    const void *data;                                 /* the first one */
+    int64_t row_stride, column_stride, sample_stride; /* bytes */
+    uint32_t swapped;                                 /* 1: in the other byte order than this machine's */
+};
+
+/* Go on behind the last page of the table, which is of a source that is locked for its one writer. durable 1: what is acknowledged survives a
+ * power failure too, at the price of waiting for the disk twice a page. LZT_UNSUPPORTED when frames share the only IFD, LZT_LIMIT when there
+ * are more pages than a limit let the table see. */
+enum lzt_status lzt_writer_open(const struct lzt_table *table, int durable, struct lzt_writer **writer, struct lzt_error *error);
+/* How page number page of the table is stored, as a form for more such pages, without tags. LZT_UNSUPPORTED when none can be written. */
+enum lzt_status lzt_form_of_page(const struct lzt_table *table, uint64_t page, struct lzt_form *form, struct lzt_error *error);
+/* How the pages to come are stored, before the first one is appended; as long as there is none it can be said anew. The form and what it points
+ * to are copied. LZT_USAGE or LZT_UNSUPPORTED when no page can be stored like that. */
+enum lzt_status lzt_writer_set_form(struct lzt_writer *writer, const struct lzt_form *form, struct lzt_error *error);
+/* The form with its defaults filled in; its tags are the writer's. */
+const struct lzt_form *lzt_writer_form(const struct lzt_writer *writer);
+/* 1: pages are encoded before they are written, which parcels let several threads do. */
+int lzt_writer_encodes(const struct lzt_writer *writer);
+/* Append a page with these tags beside those of the form, which they replace where they have the same number. *page becomes its number.
+ * LZT_FULL: nothing was written, and the file stays as it is. After any other failure of the system the writer is dead, and not the file. */
+enum lzt_status lzt_writer_append(struct lzt_writer *writer, const struct lzt_pixels *pixels, const struct lzt_new_tag *tags, size_t tag_count,
+                                  uint64_t *page, struct lzt_error *error);
+
+/* The same in parts. Encode the page's chunks, in any number of threads together, about milliseconds each time (0: until all are done); LZT_AGAIN:
+ * chunks are left to begin. The parcel is complete when every thread's call has returned LZT_OK. */
+enum lzt_status lzt_parcel_open(const struct lzt_writer *writer, const struct lzt_pixels *pixels, struct lzt_parcel **parcel,
+                                struct lzt_error *error);
+enum lzt_status lzt_parcel_encode(struct lzt_parcel *parcel, uint32_t milliseconds, struct lzt_error *error);
+/* Make every lzt_parcel_encode on this parcel return LZT_CANCELLED soon. May be called from any thread. */
+void lzt_parcel_cancel(struct lzt_parcel *parcel);
+void lzt_parcel_close(struct lzt_parcel *parcel);
+/* Write a page behind the last one without publishing it: from a complete parcel, or without one from pixels, which this thread encodes where
+ * they are not stored as they are. */
+enum lzt_status lzt_writer_write(struct lzt_writer *writer, const struct lzt_parcel *parcel, const struct lzt_pixels *pixels,
+                                 const struct lzt_new_tag *tags, size_t tag_count, struct lzt_error *error);
+/* Publish all pages that were written, by one link. */
+enum lzt_status lzt_writer_publish(struct lzt_writer *writer, struct lzt_error *error);
+
+uint64_t lzt_writer_pages(const struct lzt_writer *writer);  /* published, those of the table included */
+int lzt_writer_is_bigtiff(const struct lzt_writer *writer); /* whether readers find a BigTIFF file by now */
+void lzt_writer_close(struct lzt_writer *writer);
+
 /* ---- About ------------------------------------------------------------------------------------------------------------- */
 
 const char *lzt_libtiff_version(void);    /* of the library in use, "4.5.0" */
 int lzt_codec_available(uint16_t compression); /* 1: this Compression value can be decoded here */
+int lzt_codec_encodes(uint16_t compression);   /* 1: pages can be written with it */
 
 /* [end] */
 

@@ -13,6 +13,8 @@ enum lzt_status lzt_file_open(const char *path, int writable, struct lzt_file **
 enum lzt_status lzt_file_create(const char *path, struct lzt_file **file, struct lzt_error *error);
 /* Give a new file its name, at once and for good. LZT_SYSTEM with EEXIST when the name is taken. */
 enum lzt_status lzt_file_publish(struct lzt_file *file, struct lzt_error *error);
+/* Wait until the name of a file that was published is on the disk. */
+enum lzt_status lzt_file_sync_name(struct lzt_file *file, struct lzt_error *error);
 /* Another handle on the same open file, with its locks, which last until both are closed. */
 enum lzt_status lzt_file_share(const struct lzt_file *file, struct lzt_file **other, struct lzt_error *error);
 void lzt_file_close(struct lzt_file *file);
@@ -26,8 +28,17 @@ enum lzt_status lzt_file_read(struct lzt_file *file, uint64_t offset, void *buff
                               struct lzt_error *error);
 /* Write all of length bytes. Interrupted calls are repeated. */
 enum lzt_status lzt_file_write(struct lzt_file *file, uint64_t offset, const void *buffer, size_t length, struct lzt_error *error);
+/* Write pieces one behind the other, none of them copied where the system can do that. Interrupted calls are repeated. */
+struct lzt_piece {
+    const void *bytes;
+    size_t length;
+};
+enum lzt_status lzt_file_write_pieces(struct lzt_file *file, uint64_t offset, const struct lzt_piece *pieces, size_t count,
+                                      struct lzt_error *error);
 /* Wait until all that was written is on the disk. */
 enum lzt_status lzt_file_sync(struct lzt_file *file, struct lzt_error *error);
+/* The same without what nobody needs to find the bytes again, such as the time of change. */
+enum lzt_status lzt_file_sync_data(struct lzt_file *file, struct lzt_error *error);
 /* Have disk space for the first length bytes; the file grows to that length where it is shorter. *done becomes 0 when the file system
  * cannot promise that. */
 enum lzt_status lzt_file_allocate(struct lzt_file *file, uint64_t length, int *done, struct lzt_error *error);
@@ -38,6 +49,9 @@ const char *lzt_file_remote(struct lzt_file *file);
 /* Take an advisory lock, shared or exclusive, on a byte beyond any possible end of a file, until the file is closed. LZT_LOCKED when another
  * handle holds one that does not go with it. */
 enum lzt_status lzt_file_lock(struct lzt_file *file, int exclusive, struct lzt_error *error);
+/* *held becomes 1 when another handle has that lock, exclusively; handles of lzt_file_share are the same. LZT_UNSUPPORTED where the file
+ * system has no locks, or another machine has the file, whose programs need not see each other's. */
+enum lzt_status lzt_file_has_writer(struct lzt_file *file, int *held, struct lzt_error *error);
 
 /* ---- Memory ---------------------------------------------------------------------------------------------------------------- */
 
@@ -57,6 +71,9 @@ int lzt_memory_blank(uint8_t *address, uint64_t length, int writable);
 typedef int (*lzt_mend)(const uint8_t *address);
 /* Have mend called at such touches, from now on. May be called again, with the same mend. LZT_UNSUPPORTED where there is no such signal. */
 enum lzt_status lzt_faults_catch(lzt_mend mend, struct lzt_error *error);
+
+/* A number that tells this process from others that are alive. */
+uint64_t lzt_process(void);
 
 /* Milliseconds on a clock that never goes back. */
 uint64_t lzt_milliseconds(void);

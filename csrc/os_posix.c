@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sys/types.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,7 +16,7 @@
 _Static_assert(sizeof(off_t) == 8, "files may be larger than 2 GiB");
 
 /* macOS refuses 2 GiB and more in one call, Linux cuts them. */
-enum { MOST_AT_ONCE = 1 << 30 };
+enum { MOST_AT_ONCE = 1 << 30, MOST_PIECES = 64 };
 
 static enum lzt_status check_kind(mode_t mode, struct lzt_error *error)
 {
@@ -179,6 +180,50 @@ enum lzt_status lzt_file_write(struct lzt_file *file, uint64_t offset, const voi
     return LZT_OK;
 }
 
+/* As many of the pieces as one call takes, from the bytes on that were done already. */
+static size_t take_pieces(const struct lzt_piece *pieces, size_t count, size_t done, struct iovec *vectors, size_t *total)
+{
+    size_t taken = 0;
+    *total = 0;
+    for (size_t i = 0; i < count && taken < MOST_PIECES && *total < MOST_AT_ONCE; i++) {
+        const size_t skip = i == 0 ? done : 0, length = pieces[i].length - skip, room = MOST_AT_ONCE - *total;
+        vectors[taken].iov_base = (uint8_t *)(uintptr_t)pieces[i].bytes + skip;
+        vectors[taken].iov_len = length < room ? length : room;
+        *total += vectors[taken++].iov_len;
+    }
+    return taken;
+}
+
+enum lzt_status lzt_file_write_pieces(struct lzt_file *file, uint64_t offset, const struct lzt_piece *pieces, size_t count,
+                                      struct lzt_error *error)
+{
+    struct iovec vectors[MOST_PIECES];
+    size_t done = 0, total; /* done: bytes of the first piece */
+    for (;;) {
+        while (count > 0 && done == pieces->length) {
+            pieces++, count--;
+            done = 0;
+        }
+        if (count == 0)
+            return LZT_OK;
+        const size_t taken = take_pieces(pieces, count, done, vectors, &total);
+        if (no_file_reaches(offset, total))
+            return lzt_fail_system(error, EFBIG, "no file reaches as far as the bytes to be written");
+        const ssize_t written = pwritev(file->descriptor, vectors, (int)taken, (off_t)offset);
+        if (written == 0) /* no system is known to do that, but to go on would be for ever */
+            return lzt_fail_system(error, EIO, "cannot write to the file");
+        if (written < 0 && errno != EINTR)
+            return lzt_fail_system(error, errno, "cannot write to the file");
+        size_t more = written > 0 ? (size_t)written : 0;
+        offset += more;
+        for (; count > 0 && more >= pieces->length - done; pieces++, count--) {
+            more -= pieces->length - done;
+            done = 0;
+        }
+        done += more;
+    }
+}
+
 enum lzt_status lzt_file_sync(struct lzt_file *file, struct lzt_error *error)
 {
 #ifdef F_FULLFSYNC
@@ -193,23 +238,58 @@ enum lzt_status lzt_file_sync(struct lzt_file *file, struct lzt_error *error)
     return result == 0 ? LZT_OK : lzt_fail_system(error, errno, "cannot write the file to the disk");
 }
 
+enum lzt_status lzt_file_sync_data(struct lzt_file *file, struct lzt_error *error)
+{
+#ifdef __APPLE__
+    return lzt_file_sync(file, error);
+#else
+    int result;
+    do
+        result = fdatasync(file->descriptor);
+    while (result != 0 && errno == EINTR);
+    return result == 0 ? LZT_OK : lzt_fail_system(error, errno, "cannot write the file to the disk");
+#endif
+}
+
 const char *lzt_file_remote(struct lzt_file *file)
 {
     return file->remote;
 }
 
+#ifdef F_OFD_SETLK
+enum { SET_LOCK = F_OFD_SETLK, ASK_FOR_LOCK = F_OFD_GETLK }; /* the lock belongs to the open file and not to the process */
+#else
+enum { SET_LOCK = F_SETLK, ASK_FOR_LOCK = F_GETLK };
+#endif
+
+static int call_lock(const struct lzt_file *file, int command, struct flock *lock)
+{
+    int result;
+    lock->l_whence = SEEK_SET;
+    lock->l_start = INT64_MAX - 1;
+    lock->l_len = 1;
+    do
+        result = fcntl(file->descriptor, command, lock);
+    while (result != 0 && errno == EINTR);
+    return result;
+}
+
+enum lzt_status lzt_file_has_writer(struct lzt_file *file, int *held, struct lzt_error *error)
+{
+    struct flock lock = {.l_type = F_RDLCK};
+    *held = 0;
+    if (file->remote != NULL)
+        return lzt_fail(error, LZT_UNSUPPORTED, "it is on %s, where programs on other machines need not see locks", file->remote);
+    if (call_lock(file, ASK_FOR_LOCK, &lock) != 0) /* ENOLCK, EOPNOTSUPP, EINVAL, ...: systems do not agree on a word for it */
+        return lzt_fail(error, LZT_UNSUPPORTED, "its file system has no locks");
+    *held = lock.l_type == F_WRLCK;
+    return LZT_OK;
+}
+
 enum lzt_status lzt_file_lock(struct lzt_file *file, int exclusive, struct lzt_error *error)
 {
-#ifdef F_OFD_SETLK
-    const int command = F_OFD_SETLK; /* the lock belongs to the open file and not to the process */
-#else
-    const int command = F_SETLK;
-#endif
-    struct flock lock = {.l_type = exclusive ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET, .l_start = INT64_MAX - 1, .l_len = 1};
-    int result;
-    do
-        result = fcntl(file->descriptor, command, &lock);
-    while (result != 0 && errno == EINTR);
+    struct flock lock = {.l_type = exclusive ? F_WRLCK : F_RDLCK};
+    const int result = call_lock(file, SET_LOCK, &lock);
     if (result == 0)
         return LZT_OK;
     if (errno != EAGAIN && errno != EACCES)
@@ -217,6 +297,11 @@ enum lzt_status lzt_file_lock(struct lzt_file *file, int exclusive, struct lzt_e
     return lzt_fail(error, LZT_LOCKED,
                     exclusive ? "it is open for writing elsewhere; its structure can be changed when it is closed there"
                               : "its structure is being changed elsewhere; it can be written to when that has ended");
+}
+
+uint64_t lzt_process(void)
+{
+    return (uint64_t)getpid();
 }
 
 uint64_t lzt_milliseconds(void)

@@ -288,4 +288,23 @@ enum lzt_status lzt_file_publish(struct lzt_file *file, struct lzt_error *error)
     return LZT_OK;
 }
 
+enum lzt_status lzt_file_sync_name(struct lzt_file *file, struct lzt_error *error)
+{
+    int result = -1, why = ENOMEM;
+    char *folder = in_folder_of(file->path, "");
+    const int descriptor = folder == NULL ? -1 : open(folder, O_RDONLY | O_CLOEXEC);
+    if (folder != NULL)
+        why = errno;
+    free(folder);
+    if (descriptor >= 0) {
+        do
+            result = fsync(descriptor);
+        while (result != 0 && errno == EINTR);
+        why = errno;
+        close(descriptor);
+    }
+    /* EINVAL: a file system that keeps its folders in another way, FAT on some systems among them */
+    return result == 0 || why == EINVAL ? LZT_OK : lzt_fail_system(error, why, "cannot write the file's name to the disk");
+}
+
 #endif

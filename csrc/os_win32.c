@@ -223,11 +223,28 @@ enum lzt_status lzt_file_write(struct lzt_file *file, uint64_t offset, const voi
     return LZT_OK;
 }
 
+/* Windows gathers pieces only of whole pages of memory. */
+enum lzt_status lzt_file_write_pieces(struct lzt_file *file, uint64_t offset, const struct lzt_piece *pieces, size_t count,
+                                      struct lzt_error *error)
+{
+    enum lzt_status status = LZT_OK;
+    for (size_t i = 0; i < count && status == LZT_OK; i++) {
+        status = lzt_file_write(file, offset, pieces[i].bytes, pieces[i].length, error);
+        offset += pieces[i].length;
+    }
+    return status;
+}
+
 enum lzt_status lzt_file_sync(struct lzt_file *file, struct lzt_error *error)
 {
     if (!FlushFileBuffers(file->handle))
         return lzt_win32_fail(error, GetLastError(), "cannot write the file to the disk");
     return LZT_OK;
+}
+
+enum lzt_status lzt_file_sync_data(struct lzt_file *file, struct lzt_error *error)
+{
+    return lzt_file_sync(file, error);
 }
 
 enum lzt_status lzt_file_lock(struct lzt_file *file, int exclusive, struct lzt_error *error)
@@ -241,6 +258,29 @@ enum lzt_status lzt_file_lock(struct lzt_file *file, int exclusive, struct lzt_e
     return lzt_fail(error, LZT_LOCKED,
                     exclusive ? "it is open for writing elsewhere; its structure can be changed when it is closed there"
                               : "its structure is being changed elsewhere; it can be written to when that has ended");
+}
+
+uint64_t lzt_process(void)
+{
+    return GetCurrentProcessId();
+}
+
+/* Windows does not tell who has a lock: try. For that moment a writer finds the file locked. */
+enum lzt_status lzt_file_has_writer(struct lzt_file *file, int *held, struct lzt_error *error)
+{
+    OVERLAPPED place = place_of(INT64_MAX - 1);
+    *held = 0;
+    if (lzt_file_remote(file) != NULL)
+        return lzt_fail(error, LZT_UNSUPPORTED, "it is on %s, where programs on other machines need not see locks", lzt_file_remote(file));
+    if (LockFileEx(file->handle, LOCKFILE_FAIL_IMMEDIATELY, 0, 1, 0, &place)) {
+        place = place_of(INT64_MAX - 1);
+        UnlockFileEx(file->handle, 0, 1, 0, &place);
+        return LZT_OK;
+    }
+    if (GetLastError() != ERROR_LOCK_VIOLATION)
+        return lzt_fail(error, LZT_UNSUPPORTED, "its file system has no locks");
+    *held = 1;
+    return LZT_OK;
 }
 
 uint64_t lzt_milliseconds(void)

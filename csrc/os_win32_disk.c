@@ -131,4 +131,10 @@ enum lzt_status lzt_file_publish(struct lzt_file *file, struct lzt_error *error)
     return LZT_OK;
 }
 
+/* Windows gives folders to nobody but those who restore backups; NTFS keeps a journal of names. */
+enum lzt_status lzt_file_sync_name(struct lzt_file *file, struct lzt_error *error)
+{
+    return lzt_file_sync(file, error);
+}
+
 #endif

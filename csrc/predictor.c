@@ -212,3 +212,57 @@ void lzt_unpredict_float(uint8_t *row, size_t pixels, unsigned samples, unsigned
             row[i * item_size + place] = bytes[i];
     }
 }
+
+/* ---- Applying them --------------------------------------------------------------------------------------------------------- */
+
+/* Compilers make vectors of this: no item waits for another one. */
+#define DEFINE_DIFFERENCES(type)                                                                                               \
+    static void differences_##type(const uint8_t *restrict items, size_t count, size_t samples, uint8_t *restrict row)         \
+    {                                                                                                                          \
+        for (size_t i = samples; i < count; i++) {                                                                             \
+            type item, before;                                                                                                 \
+            memcpy(&item, items + i * sizeof item, sizeof item);                                                               \
+            memcpy(&before, items + (i - samples) * sizeof before, sizeof before);                                             \
+            item = (type)(item - before);                                                                                      \
+            memcpy(row + i * sizeof item, &item, sizeof item);                                                                 \
+        }                                                                                                                      \
+    }
+
+DEFINE_DIFFERENCES(uint8_t)
+DEFINE_DIFFERENCES(uint16_t)
+DEFINE_DIFFERENCES(uint32_t)
+DEFINE_DIFFERENCES(uint64_t)
+
+void lzt_predict_horizontal(const uint8_t *items, size_t pixels, unsigned samples, unsigned item_size, uint8_t *row)
+{
+    const size_t count = pixels * samples;
+    memcpy(row, items, (count < samples ? count : samples) * item_size);
+    switch (item_size) {
+    case 1: differences_uint8_t(items, count, samples, row); break;
+    case 2: differences_uint16_t(items, count, samples, row); break;
+    case 4: differences_uint32_t(items, count, samples, row); break;
+    case 8: differences_uint64_t(items, count, samples, row); break;
+    }
+}
+
+/* Each item's bytes to their planes, the most significant first. */
+static inline void split(const uint8_t *restrict items, size_t count, unsigned item_size, uint8_t *restrict planes)
+{
+    for (unsigned plane = 0; plane < item_size; plane++) {
+        const unsigned place = lzt_machine_is_big_endian() ? plane : item_size - 1 - plane;
+        for (size_t i = 0; i < count; i++)
+            planes[plane * count + i] = items[i * item_size + place];
+    }
+}
+
+void lzt_predict_float(const uint8_t *items, size_t pixels, unsigned samples, unsigned item_size, uint8_t *row, uint8_t *scratch)
+{
+    const size_t count = pixels * samples;
+    switch (item_size) { /* a constant size in each case, so that compilers make vectors of it */
+    case 2: split(items, count, 2, scratch); break;
+    case 4: split(items, count, 4, scratch); break;
+    case 8: split(items, count, 8, scratch); break;
+    default: split(items, count, item_size, scratch);
+    }
+    lzt_predict_horizontal(scratch, pixels * item_size, samples, 1, row);
+}

@@ -25,16 +25,26 @@ static enum lzt_status make_source(struct lzt_source members, struct lzt_source 
     return LZT_OK;
 }
 
-static enum lzt_status open_source(const char *path, int writable, struct lzt_source **source, struct lzt_error *error)
+enum access { READING, WRITING, ALONE, NEW };
+
+static enum lzt_status open_file(const char *path, enum access access, struct lzt_file **file, struct lzt_error *error)
 {
+    enum lzt_status status =
+        access == NEW ? lzt_file_create(path, file, error) : lzt_file_open(path, access != READING, file, error);
+    if (status == LZT_OK && access >= ALONE)
+        status = lzt_file_lock(*file, 1, error);
+    return status;
+}
+
+static enum lzt_status open_source(const char *path, enum access access, struct lzt_source **source, struct lzt_error *error)
+{
+    struct lzt_source members = {.file = NULL};
     *source = NULL;
     if (path == NULL)
         return lzt_fail(error, LZT_USAGE, "the path is NULL");
-    struct lzt_source members = {.file = NULL};
-    enum lzt_status status = lzt_file_open(path, writable, &members.file, error);
-    if (status != LZT_OK)
-        return status;
-    status = make_source(members, source, error);
+    enum lzt_status status = open_file(path, access, &members.file, error);
+    if (status == LZT_OK)
+        status = make_source(members, source, error);
     if (status != LZT_OK)
         lzt_file_close(members.file);
     return status;
@@ -42,12 +52,30 @@ static enum lzt_status open_source(const char *path, int writable, struct lzt_so
 
 enum lzt_status lzt_source_open(const char *path, struct lzt_source **source, struct lzt_error *error)
 {
-    return open_source(path, 0, source, error);
+    return open_source(path, READING, source, error);
 }
 
 enum lzt_status lzt_source_open_writable(const char *path, struct lzt_source **source, struct lzt_error *error)
 {
-    return open_source(path, 1, source, error);
+    return open_source(path, WRITING, source, error);
+}
+
+enum lzt_status lzt_source_open_locked(const char *path, struct lzt_source **source, struct lzt_error *error)
+{
+    return open_source(path, ALONE, source, error);
+}
+
+enum lzt_status lzt_source_create(const char *path, struct lzt_source **source, struct lzt_error *error)
+{
+    return open_source(path, NEW, source, error);
+}
+
+enum lzt_status lzt_source_publish(struct lzt_source *source, int durable, struct lzt_error *error)
+{
+    enum lzt_status status = durable ? lzt_file_sync(source->file, error) : LZT_OK;
+    if (status == LZT_OK)
+        status = lzt_file_publish(source->file, error);
+    return status == LZT_OK && durable ? lzt_file_sync_name(source->file, error) : status;
 }
 
 enum lzt_status lzt_source_open_memory(const void *data, uint64_t size, struct lzt_source **source, struct lzt_error *error)
@@ -82,6 +110,14 @@ enum lzt_status lzt_source_stamp(struct lzt_source *source, uint64_t *size, uint
     *size = source->size;
     *stamp = 1;
     return LZT_OK;
+}
+
+enum lzt_status lzt_source_has_writer(struct lzt_source *source, int *held, struct lzt_error *error)
+{
+    *held = 0;
+    if (source->file == NULL)
+        return lzt_fail(error, LZT_UNSUPPORTED, "nobody locks bytes that come from no file");
+    return lzt_file_has_writer(source->file, held, error);
 }
 
 struct lzt_file *lzt_source_file(struct lzt_source *source)

@@ -7,6 +7,8 @@
 #include "error.h"
 #include "frames.h"
 #include "layout.h"
+#include "visited.h"
+#include "whole.h"
 
 enum { FIRST_STRETCH = 4 << 10 };
 
@@ -26,14 +28,13 @@ struct walk {
     uint32_t previous_count;
     uint32_t layout;
     int64_t data_entry, length_entry; /* which entries hold the offset and the length of the page's only chunk; MISSING: none */
-    /* Offsets that were visited: kept only from the first link backward on, since no cycle can do without one. */
-    uint64_t *visited;
-    uint64_t visited_count, visited_room, highest;
+    struct lzt_visited visited;
     /* Indexes of layouts by their hash. */
     uint32_t *index;
     size_t index_room;
     unsigned warned;
-    uint64_t bytes_read; /* of all IFDs so far */
+    uint64_t bytes_read; /* of all IFDs so far, and of the lists that were looked through */
+    uint64_t growing;    /* from this page on they may still be written */
 };
 
 static void warn_once(struct walk *walk, unsigned kind, const char *what)
@@ -195,6 +196,23 @@ static void find_only_chunk(struct walk *walk, const struct lzt_tag *tags, uint3
         walk->data_entry = walk->length_entry = MISSING;
 }
 
+/* Know the IFD of the page before, as if it had been walked just now. */
+static enum lzt_status look_back(struct walk *walk, const struct lzt_directory *directory)
+{
+    const struct lzt_table *table = walk->table;
+    enum lzt_status status = remember(walk, directory);
+    if (status != LZT_OK)
+        return status;
+    struct lzt_tag *tags = malloc(directory->count * sizeof *tags);
+    if (tags == NULL)
+        return lzt_fail_memory(walk->error, directory->count * sizeof *tags);
+    for (uint32_t i = 0; i < directory->count; i++)
+        tags[i] = lzt_directory_tag(directory, table->format, i, table->size);
+    find_only_chunk(walk, tags, directory->count, &table->layouts[walk->layout]);
+    free(tags);
+    return LZT_OK;
+}
+
 static enum lzt_status study(struct walk *walk, const struct lzt_directory *directory)
 {
     struct lzt_table *table = walk->table;
@@ -241,14 +259,9 @@ static uint64_t number_in(const struct walk *walk, int64_t index)
 static enum lzt_status add_row(struct walk *walk, const struct lzt_directory *directory)
 {
     struct lzt_table *table = walk->table;
-    if (table->pages == table->room) {
-        const uint64_t room = table->room == 0 ? 4 : table->room + table->room / 2;
-        struct lzt_row *rows = realloc(table->rows, (size_t)room * sizeof *rows);
-        if (rows == NULL)
-            return lzt_fail_memory(walk->error, room * sizeof *rows);
-        table->rows = rows;
-        table->room = room;
-    }
+    enum lzt_status status = table->pages == table->room ? lzt_table_claim(table, 1, walk->error) : LZT_OK;
+    if (status != LZT_OK)
+        return status;
     table->rows[table->pages++] = (struct lzt_row){
         .ifd = directory->offset,
         .hash = directory->hash,
@@ -258,6 +271,14 @@ static enum lzt_status add_row(struct walk *walk, const struct lzt_directory *di
         .tags = directory->count,
     };
     return LZT_OK;
+}
+
+/* Each IFD, and each list of chunks, is in the file once: who reads more of them than there can be is led in circles. */
+static enum lzt_status check_effort(const struct walk *walk)
+{
+    if (walk->bytes_read / 4 <= walk->table->size + (4 << 20))
+        return LZT_OK;
+    return lzt_fail(walk->error, LZT_LIMIT, "its IFDs overlap each other");
 }
 
 /* Read the IFD at offset and add its page; *next is its link. */
@@ -270,135 +291,152 @@ static enum lzt_status add_page(struct walk *walk, uint64_t offset, uint64_t *ne
         return status;
     *next = directory.next;
     walk->bytes_read += (uint64_t)directory.count * lzt_entry_size(table->format);
-    if (walk->bytes_read / 4 > table->size + (4 << 20))
-        return lzt_fail(walk->error, LZT_LIMIT, "its IFDs overlap each other");
+    status = check_effort(walk);
+    if (status != LZT_OK)
+        return status;
     if (offset % 2 != 0)
         warn_once(walk, ODD_OFFSET, "its IFD lies at an odd offset");
     status = is_alike(walk, &directory) ? remember(walk, &directory) : study(walk, &directory);
     return status == LZT_OK ? add_row(walk, &directory) : status;
 }
 
-/* ---- Cycles ------------------------------------------------------------------------------------------------------------- */
-
-/* Put offset among those visited; 1 when it was there. */
-static int visit(uint64_t *visited, uint64_t room, uint64_t offset)
+static enum lzt_status check_whole(struct walk *walk, uint64_t offset)
 {
-    uint64_t at = (offset * UINT64_C(0x9E3779B97F4A7C15) >> 20) & (room - 1);
-    for (; visited[at] != 0; at = (at + 1) & (room - 1))
-        if (visited[at] == offset)
-            return 1;
-    visited[at] = offset;
-    return 0;
+    const struct lzt_directory directory = {.offset = offset, .count = walk->previous_count, .entries = walk->previous};
+    return lzt_whole_check(walk->table, &directory, &walk->peek, &walk->bytes_read, walk->error);
 }
 
-static enum lzt_status grow_visited(struct walk *walk)
+/* The same for a page that may still be written: LZT_CORRUPT, and nothing is added, unless it is whole. */
+static enum lzt_status add_whole_page(struct walk *walk, uint64_t offset, uint64_t *next)
 {
-    const struct lzt_table *table = walk->table;
-    uint64_t room = walk->visited_room == 0 ? 64 : walk->visited_room;
-    while (room < 2 * (table->pages + 2))
-        room *= 2;
-    if (room == walk->visited_room)
-        return LZT_OK;
-    uint64_t *visited = calloc((size_t)room, sizeof *visited);
-    if (visited == NULL)
-        return lzt_fail_memory(walk->error, room * sizeof *visited);
-    for (uint64_t i = 0; i < table->pages; i++)
-        visit(visited, room, table->rows[i].ifd);
-    free(walk->visited);
-    walk->visited = visited;
-    walk->visited_room = room;
-    return LZT_OK;
-}
-
-/* *again: the IFD at offset is already among the pages. */
-static enum lzt_status check_cycle(struct walk *walk, uint64_t offset, int *again)
-{
-    *again = 0;
-    if (offset > walk->highest && walk->visited == NULL) {
-        walk->highest = offset;
-        return LZT_OK;
-    }
-    enum lzt_status status = grow_visited(walk);
+    struct lzt_table *table = walk->table;
+    const uint64_t pages = table->pages;
+    const size_t layouts = table->layout_count, warnings = table->warning_count;
+    enum lzt_status status = add_page(walk, offset, next);
     if (status == LZT_OK)
-        *again = visit(walk->visited, walk->visited_room, offset);
+        status = check_whole(walk, offset);
+    if (status == LZT_OK)
+        status = check_effort(walk);
+    if (status != LZT_OK) {
+        table->pages = pages;
+        table->layout_count = layouts;
+        table->warning_count = warnings;
+    }
     return status;
 }
 
 /* ---- The walk ----------------------------------------------------------------------------------------------------------- */
 
-static void open_walk(struct walk *walk, struct lzt_table *table, struct lzt_error *error)
+static void open_walk(struct walk *walk, struct lzt_table *table, uint64_t growing, struct lzt_error *error)
 {
-    *walk = (struct walk){.table = table, .error = error, .data_entry = MISSING, .length_entry = MISSING};
+    *walk = (struct walk){.table = table, .error = error, .data_entry = MISSING, .length_entry = MISSING, .growing = growing};
     lzt_peek_open(&walk->peek, table->source, table->size, FIRST_STRETCH);
 }
 
-/* Give back the room that was taken in advance. */
 static void close_walk(struct walk *walk)
 {
     struct lzt_table *table = walk->table;
-    if (table->pages > 0 && table->pages < table->room) {
-        struct lzt_row *rows = realloc(table->rows, (size_t)table->pages * sizeof *rows);
-        if (rows != NULL) {
-            table->rows = rows;
-            table->room = table->pages;
-        }
+    if (table->pages < table->room) /* what was claimed in advance */
+        lzt_rows_settle(table->shared, table->pages);
+    if (table->pages > 0 && walk->growing == UINT64_MAX) { /* a file that grows will need it */
+        lzt_rows_trim(&table->shared, table->pages);
+        table->rows = lzt_rows_first(table->shared);
     }
+    table->room = table->pages;
     lzt_peek_close(&walk->peek);
     free(walk->previous);
-    free(walk->visited);
+    lzt_visited_close(&walk->visited);
     free(walk->index);
 }
 
-static void end_chain(struct lzt_table *table, const char *why)
+static void end_chain(struct lzt_table *table, enum lzt_status status, const char *why)
 {
+    table->ended = status;
     lzt_table_warn(table, "the chain of pages ends after %" PRIu64 ": %s", table->pages, why);
+    table->chain_end = table->warning_count;
 }
 
 /* What is wrong behind the first page ends the chain there: the pages before it are good. */
 static enum lzt_status forgive(struct walk *walk, enum lzt_status status, const struct lzt_error *why)
 {
     const int broken = status == LZT_CORRUPT || status == LZT_LIMIT;
+    if (broken && walk->table->pages >= walk->growing)
+        return LZT_OK; /* it may still come */
     if (!broken || walk->table->pages == 0)
         return status;
-    end_chain(walk->table, why->text);
+    end_chain(walk->table, status, why->text);
     return LZT_OK;
 }
 
-static enum lzt_status follow(struct walk *walk, uint64_t offset)
+/* Frames that are not there may still come. */
+static enum lzt_status add_frames(struct walk *walk)
+{
+    struct lzt_table *table = walk->table;
+    const size_t warnings = table->warning_count;
+    const int known = walk->growing > 1 && walk->growing != UINT64_MAX;
+    enum lzt_status status = lzt_frames_add(table, &walk->peek, known, walk->error);
+    if (walk->growing != UINT64_MAX)
+        table->warning_count = warnings;
+    return status;
+}
+
+static enum lzt_status follow_links(struct walk *walk, uint64_t offset)
 {
     struct lzt_table *table = walk->table;
     while (offset != 0) {
+        const uint64_t highest = table->highest;
         uint64_t next;
         int again;
-        enum lzt_status status = check_cycle(walk, offset, &again);
+        enum lzt_status status = lzt_visited_check(&walk->visited, table, offset, &again, walk->error);
         if (status != LZT_OK)
             return status;
         if (again) {
-            end_chain(table, "the next link leads back to an earlier page");
+            end_chain(table, LZT_CORRUPT, "the next link leads back to an earlier page");
             return LZT_OK;
         }
         if (table->pages == table->options.max_pages) {
-            end_chain(table, "that is the limit max_pages");
+            end_chain(table, LZT_LIMIT, "that is the limit max_pages");
             return LZT_OK;
         }
-        status = add_page(walk, offset, &next);
-        if (status != LZT_OK)
+        status = table->pages >= walk->growing ? add_whole_page(walk, offset, &next) : add_page(walk, offset, &next);
+        if (status != LZT_OK) {
+            table->highest = highest;
             return forgive(walk, status, walk->error);
+        }
         walk->peek.stretch = lzt_ifd_stretch(offset, next);
         offset = next;
     }
-    return table->pages == 1 ? lzt_frames_add(table, &walk->peek, walk->error) : LZT_OK;
+    return table->pages == 1 ? add_frames(walk) : LZT_OK;
 }
 
-enum lzt_status lzt_walk_chain(struct lzt_table *table, uint64_t offset, struct lzt_error *error)
+static enum lzt_status follow(struct walk *walk, uint64_t offset, struct lzt_error *error)
 {
-    struct walk walk;
     struct lzt_error own;
-    open_walk(&walk, table, &own);
-    enum lzt_status status = follow(&walk, offset);
-    close_walk(&walk);
+    walk->error = &own;
+    enum lzt_status status = follow_links(walk, offset);
+    close_walk(walk);
     if (status != LZT_OK && error != NULL)
         *error = own;
+    return status;
+}
+
+enum lzt_status lzt_walk_chain(struct lzt_table *table, uint64_t offset, uint64_t growing, struct lzt_error *error)
+{
+    struct walk walk;
+    open_walk(&walk, table, growing, error);
+    return follow(&walk, offset, error);
+}
+
+enum lzt_status lzt_walk_on(struct lzt_table *table, const struct lzt_directory *last, struct lzt_error *error)
+{
+    struct walk walk;
+    open_walk(&walk, table, table->pages, error);
+    walk.layout = table->rows[table->pages - 1].layout;
+    walk.peek.stretch = lzt_ifd_stretch(last->offset, last->next);
+    enum lzt_status status = last->next == 0 ? LZT_OK : look_back(&walk, last);
+    if (status == LZT_OK)
+        return follow(&walk, last->next, error);
+    close_walk(&walk);
     return status;
 }
 
@@ -407,7 +445,7 @@ enum lzt_status lzt_walk_list(struct lzt_table *table, const uint64_t *offsets, 
     struct walk walk;
     uint64_t next;
     enum lzt_status status = LZT_OK;
-    open_walk(&walk, table, error);
+    open_walk(&walk, table, UINT64_MAX, error);
     for (size_t i = 0; i < count && status == LZT_OK; i++)
         status = add_page(&walk, offsets[i], &next);
     close_walk(&walk);

@@ -1,7 +1,8 @@
 """TIFF stacks that are larger than memory, as arrays that look and behave like NumPy's.
 
 `open` gives an array that decodes what is touched or, with `mmap=True`, one that is mapped into memory; `load` gives a
-numpy.ndarray, `TiffFile` every page of a file with its tags; `zeros` makes a new file to be filled.
+numpy.ndarray, `TiffFile` every page of a file with its tags; `follow` the pages of a file that grows. `empty` makes a
+file that grows page by page, `save` one of an array, `zeros` one to be filled.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -9,13 +10,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lazytiff import _binding, _codecs, errors
+from lazytiff._append import AppendTiff
 from lazytiff._array import TiffArray
 from lazytiff._create import zeros
 from lazytiff._file_array import TiffPage
+from lazytiff._follow import follow
+from lazytiff._grow import empty, save
 from lazytiff._lazy import LazyTiff
 from lazytiff._limits import limits
 from lazytiff._mmap import MmapTiff
 from lazytiff._open import TiffFile, load, open
+from lazytiff._version import version
 from lazytiff.errors import (
     ClosedError,
     CorruptTiffError,
@@ -38,29 +43,25 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name: str) -> str:
-        """Look up `__version__` when it is asked for: importlib.metadata takes as long to import as all the rest."""
+        """Look up `__version__` when it is asked for (see _version.py)."""
         if name == "__version__":
-            return _version()
+            return version()
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
 
 
-def _version() -> str:
-    from importlib.metadata import version  # noqa: PLC0415  # see __getattr__
-
-    return version("lazytiff")
-
-
 def info() -> dict[str, Any]:
-    """Tell the versions of lazytiff, the libtiff in use and NumPy, and the codecs that this libtiff can decode."""
+    """Tell the versions of lazytiff, the libtiff in use and NumPy, and the codecs that can be decoded and written."""
     return {
-        "lazytiff": _version(),
+        "lazytiff": version(),
         "libtiff": _binding.libtiff_version(),
         "numpy": np.__version__,
         "codecs": _codecs.available(),
+        "writes": _codecs.all_writable(),
     }
 
 
 __all__ = [
+    "AppendTiff",
     "ClosedError",
     "CorruptTiffError",
     "DecodeError",
@@ -80,10 +81,13 @@ __all__ = [
     "TiffPage",
     "TiffWarning",
     "UnsupportedTiffError",
+    "empty",
     "errors",
+    "follow",
     "info",
     "limits",
     "load",
     "open",
+    "save",
     "zeros",
 ]

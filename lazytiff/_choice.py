@@ -21,13 +21,15 @@ def choose_stack(table: PageTable, pages: int | slice | Sequence[int] | None) ->
     """Return the numbers of the chosen pages, which must be of one frame type."""
     if len(table) == 0:
         raise EmptyStackError(f"{table.source.name} has no pages yet")
-    numbers = _choose(pages, len(table))
+    numbers = table.numbers if pages is None else _choose(pages, table.numbers)
     _require_one_frame_type(table, numbers)
     return numbers
 
 
 def _require_one_frame_type(table: PageTable, numbers: NDArray[np.intp]) -> None:
     first = table.layout(int(numbers[0])).frame_type
+    if not any(layout.problem or layout.frame_type != first for layout in table.layouts):
+        return  # whichever they are
     layouts = {number: table.layouts[number] for number in table.count_layouts(numbers)}
     odd = [number for number, layout in layouts.items() if layout.problem or layout.frame_type != first]
     if odd:
@@ -55,11 +57,9 @@ def frame_types(table: PageTable) -> list[NDArray[np.intp]]:
     return sorted((np.sort(np.concatenate(group)) for group in groups.values()), key=lambda group: int(group[0]))
 
 
-def _choose(pages: int | slice | Sequence[int] | None, count: int) -> NDArray[np.intp]:
+def _choose(pages: int | slice | Sequence[int], everything: NDArray[np.intp]) -> NDArray[np.intp]:
     """Return the chosen page numbers; raise IndexError for one that is not there, ValueError when none is chosen."""
-    everything = np.arange(count)
-    if pages is None:
-        return everything
+    count = len(everything)
     if isinstance(pages, slice):
         chosen = everything[pages]
     else:

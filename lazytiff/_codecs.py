@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from lazytiff import _binding
+from lazytiff.errors import UnsupportedTiffError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -55,6 +56,20 @@ def _numbers(name: str) -> Iterable[int]:
         return NUMBERS[name]
     except KeyError:
         raise ValueError(f"there is no codec {name!r}; there are: default, all, {', '.join(NUMBERS)}") from None
+
+
+def writable(name: str) -> int:
+    """Return the Compression value of a codec that pages can be written with."""
+    if not isinstance(name, str) or name not in NUMBERS:
+        raise ValueError(f"there is no compression {name!r}; there are: {', '.join(all_writable())}")
+    if not _binding.codec_encodes(NUMBERS[name][0]):
+        raise UnsupportedTiffError(f"{name} cannot be written here; what can is: {', '.join(all_writable())}")
+    return NUMBERS[name][0]
+
+
+def all_writable() -> list[str]:
+    """Return the names of the codecs that pages can be written with."""
+    return [name for name in NUMBERS if _binding.codec_encodes(NUMBERS[name][0])]
 
 
 def available() -> list[str]:

@@ -9,20 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lazytiff import _binding
+from lazytiff import _binding, _shapes
 from lazytiff._file import OpenFile
-from lazytiff._limits import limits
 from lazytiff._mmap import MmapTiff
-from lazytiff.errors import LimitError
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
 _KINDS = {"u": 2, "i": 3, "f": 4, "c": 5}  # enum lzt_kind
-_SIZES = {"u": (1, 2, 4, 8), "i": (1, 2, 4, 8), "f": (2, 4, 8), "c": (8, 16)}
 _PHOTOMETRIC = {None: -1, "minisblack": 1, "rgb": 2}
 _BIGTIFF = {"auto": -1, False: 0, True: 1}
-_AXES = {2: "YX", 3: "IYX", 4: "IYXS"}
 
 
 def zeros(
@@ -73,9 +69,9 @@ def zeros(
     name = os.fsdecode(path)
     if "\0" in name:
         raise ValueError("embedded null byte in path")
-    sizes = tuple(map(operator.index, shape)) if isinstance(shape, Iterable) else (operator.index(shape),)
-    letters = _AXES.get(len(sizes), "") if axes is None else axes
-    members = _members(dict(zip(letters, sizes, strict=False)), letters, sizes, np.dtype(dtype))
+    lengths = tuple(map(operator.index, shape)) if isinstance(shape, Iterable) else (operator.index(shape),)
+    letters = _shapes.default_axes(lengths) if axes is None else axes
+    members = _members(_shapes.sizes(lengths, letters), np.dtype(dtype))
     if photometric not in list(_PHOTOMETRIC):
         raise ValueError(f"photometric must be None, 'minisblack' or 'rgb', not {photometric!r}")
     if bigtiff not in list(_BIGTIFF):
@@ -92,22 +88,10 @@ def zeros(
     return _open(path, squeeze="I" not in letters, guard=guard)
 
 
-def _members(size: dict[str, int], axes: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> dict[str, int]:
+def _members(size: dict[str, int], dtype: np.dtype[Any]) -> dict[str, int]:
     """Return members of struct lzt_new_stack (csrc/lazytiff.h)."""
-    if axes not in ("YX", "YXS", "IYX", "IYXS") or len(axes) != len(shape):
-        raise ValueError(
-            f"shape {shape} with axes {axes!r}: axes are (row, column), (page, row, column) or (page, row, column, "
-            "sample); one page of several samples takes axes='YXS'"
-        )
-    if min(shape) < 1:
-        raise ValueError(f"shape {shape}: a TIFF file has at least one page, and its pages at least one pixel")
-    if size.get("S") == 1:
-        raise ValueError(f"shape {shape}: in TIFF a single sample is no axis; leave it out")
-    if max(size["Y"], size["X"]) >= 1 << 32 or size.get("S", 1) >= 1 << 16:
-        raise ValueError(f"shape {shape}: TIFF has pages of up to 2^32 - 1 rows and columns and 65,535 samples")
-    if size.get("I", 1) > limits.max_pages:
-        raise LimitError(f"shape {shape}: lazytiff.limits.max_pages is {limits.max_pages}")
-    if dtype.itemsize not in _SIZES.get(dtype.kind, ()):
+    _shapes.check_dtype(dtype)
+    if dtype.kind not in _KINDS:
         raise TypeError(f"{dtype} is not stored in TIFF as it is in memory; integers, floats and complex numbers are")
     return {
         "pages": size.get("I", 1),
@@ -121,7 +105,7 @@ def _members(size: dict[str, int], axes: str, shape: tuple[int, ...], dtype: np.
 
 
 def _open(path: Any, *, squeeze: bool, guard: bool) -> MmapTiff:
-    file = OpenFile.open(path, None, 0, "default", writable=True)
+    file = OpenFile.open(path, None, 0, "default", "r+")
     try:
         return MmapTiff(file, np.arange(len(file.table)), squeeze=squeeze, mode="r+", guard=guard)
     except BaseException:

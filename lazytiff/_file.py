@@ -12,12 +12,21 @@ from lazytiff._pages import PageTable
 from lazytiff._reading import ChunkReader
 from lazytiff._source import Source
 from lazytiff._warn import warn
-from lazytiff.errors import CorruptTiffError, FileChangedError, LimitError, NotTiffError
+from lazytiff.errors import CorruptTiffError, LimitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
     from typing import NoReturn, Self
+
+
+def check_settings(workers: int | None, cache_bytes: int, codecs: str | Iterable[str]) -> list[int]:
+    """Raise ValueError for what no file can be opened with; return the numbers of the codecs."""
+    if workers is not None and operator.index(workers) < 1:
+        raise ValueError(f"workers must be at least 1, not {workers}")
+    if cache_bytes < 0:
+        raise ValueError(f"cache_bytes must not be negative, and is {cache_bytes}")
+    return _codecs.numbers_of(codecs)
 
 
 class OpenFile:
@@ -36,23 +45,40 @@ class OpenFile:
 
     @classmethod
     def open(
-        cls, file: Any, workers: int | None, cache_bytes: int, codecs: str | Iterable[str], *, writable: bool = False
+        cls,
+        file: Any,
+        workers: int | None,
+        cache_bytes: int,
+        codecs: str | Iterable[str],
+        access: str = "r",
+        *,
+        whole: bool = False,
     ) -> OpenFile:
-        """Open the file and find its pages; warn once of what is wrong with them."""
-        if workers is not None and operator.index(workers) < 1:
-            raise ValueError(f"workers must be at least 1, not {workers}")
-        if cache_bytes < 0:
-            raise ValueError(f"cache_bytes must not be negative, and is {cache_bytes}")
+        """Open the file and find its pages, if whole only those that are; warn once of what is wrong with them."""
         codecs = codecs if isinstance(codecs, str) else tuple(codecs)
-        numbers = _codecs.numbers_of(codecs)
-        source = Source(file, writable=writable)
+        check_settings(workers, cache_bytes, codecs)
+        source = Source(file, access)
         try:
-            table = PageTable(source, limits, numbers)
-            if table.warnings:
-                warn(f"{source.name}: {'; '.join(table.warnings)}")
+            opened = cls.of(source, workers, cache_bytes, codecs, whole=whole)
+            if opened.table.warnings:
+                warn(f"{source.name}: {'; '.join(opened.table.warnings)}")
         except BaseException:
             source.close()
             raise
+        return opened
+
+    @classmethod
+    def of(
+        cls,
+        source: Source,
+        workers: int | None,
+        cache_bytes: int,
+        codecs: str | tuple[str, ...],
+        *,
+        whole: bool = False,
+    ) -> OpenFile:
+        """Find the pages of a source."""
+        table = PageTable.open(source, limits, _codecs.numbers_of(codecs), whole=whole)
         cache = ChunkCache(cache_bytes)
         source.after_fork(cache.renew)
         opened = cls(source, cache, workers, table)
@@ -61,14 +87,7 @@ class OpenFile:
 
     def refresh(self) -> bool:
         """Look for pages that came; return whether there are any. FileChangedError when those known are gone."""
-        gone = f"{self.source.name}: the pages that were there are not there any more; open it again"
-        with self.source:
-            try:
-                table = PageTable(self.source, limits, self.table.codecs)
-            except (NotTiffError, CorruptTiffError) as error:
-                raise FileChangedError(gone) from error
-        if len(table) < len(self.table) or not table.continues(self.table):
-            raise FileChangedError(gone)
+        table = self.table.refresh()
         if len(table) == len(self.table) and table.file_size == self.table.file_size:
             return False
         self.use(table)
@@ -96,7 +115,7 @@ class OpenFile:
             raise CorruptTiffError(f"{where}: what its SubIFDs tag holds are no offsets")
         if self._depth >= limits.max_depth:
             raise LimitError(f"{where}: SubIFDs within SubIFDs more than {limits.max_depth} deep (limits.max_depth)")
-        table = PageTable(self.source, limits, self.table.codecs, offsets)
+        table = PageTable.open(self.source, limits, self.table.codecs, offsets)
         if table.warnings:
             warn(f"{where}, SubIFDs: {'; '.join(table.warnings)}")
         return OpenFile(self.source, self.cache, self.reader.workers, table, self._depth + 1)

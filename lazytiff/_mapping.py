@@ -48,7 +48,7 @@ class Mapping:
         self._guarded = guard
         self._leases: weakref.WeakSet[_Lease] = older._leases if older else weakref.WeakSet()  # noqa: SLF001  # same class
         self.renew()
-        source.after_fork(_renewing(self))
+        source.after_fork(self.renew)
 
     def renew(self) -> None:
         """Begin with a new lock: after a fork the old one may be held by a thread that is no more."""
@@ -127,14 +127,3 @@ class Mapping:
         """Make no more views; the last one that is alive unmaps."""
         with self._lock:
             self._map = None
-
-
-def _renewing(mapping: Mapping) -> Any:
-    """Return what renews the mapping for as long as it lives; the source shall not keep it alive."""
-    reference = weakref.ref(mapping)
-
-    def renew() -> None:
-        if (found := reference()) is not None:
-            found.renew()
-
-    return renew

@@ -226,15 +226,16 @@ class MmapTiff(FileArray):
         self._mapping.retire()
         super().close()
 
-    def refresh(self) -> int:
-        """Do as LazyTiff's; a map of the longer file takes the place of this one. ValueError in mode "c"."""
+    def _check_growing(self) -> None:
+        """Raise ValueError in mode "c" too."""
+        super()._check_growing()
         if self._mode == "c" and not self.closed:
             raise ValueError(
                 f"{self!r} cannot be refreshed: what was assigned in mode 'c' would be lost; open it again"
             )
-        return super().refresh()
 
     def _remap(self) -> None:
+        """Put a map of the longer file in the place of this one."""
         self._map(self._mapping)
 
     def __reduce__(self) -> Any:

@@ -7,18 +7,23 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 from lazytiff._choice import choose_stack, frame_types
 from lazytiff._file import Opened, OpenFile
 from lazytiff._file_array import PageList
+from lazytiff._grow import resume
 from lazytiff._lazy import LazyTiff
 from lazytiff._mmap import MmapTiff
 from lazytiff._warn import warn
 from lazytiff.errors import NotMappableError
 
 if TYPE_CHECKING:
+    import os
     from collections.abc import Iterable, Sequence
+    from typing import Unpack
 
     import numpy as np
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
+    from lazytiff._append import AppendTiff
     from lazytiff._file_array import TiffPage
+    from lazytiff._style import Options
 
 
 @overload
@@ -34,6 +39,16 @@ def open(
     cache_bytes: int = 64 << 20,
     codecs: str | Iterable[str] = "default",
 ) -> LazyTiff: ...
+@overload
+def open(
+    file: str | bytes | os.PathLike[Any],
+    mode: Literal["a"],
+    *,
+    cache_bytes: int = 64 << 20,
+    codecs: str | Iterable[str] = "default",
+    dtype: DTypeLike | None = None,
+    **options: Unpack[Options],
+) -> AppendTiff: ...
 @overload
 def open(
     file: Any,
@@ -58,7 +73,9 @@ def open(
     workers: int | None = None,
     cache_bytes: int = 64 << 20,
     codecs: str | Iterable[str] = "default",
-) -> LazyTiff | MmapTiff:
+    dtype: DTypeLike | None = None,
+    **options: Any,
+) -> LazyTiff | MmapTiff | AppendTiff:
     """Open a TIFF stack as an array; nothing but the file's structure is read now.
 
     Parameters
@@ -68,7 +85,8 @@ def open(
         or an object with `read_ranges(ranges)` and `size`, or with `seek` and `readinto`. (bytes are a path unless
         they begin like a TIFF file.)
     mode
-        "r": read. With mmap also "r+": what is assigned goes to the file; "c": it stays in memory.
+        "r": read. "a": append pages behind the last one. With mmap also "r+": what is assigned goes to the file; "c":
+        it stays in memory.
     mmap
         Map the pixels into memory instead of decoding what is touched: for uncompressed pages in a file.
     guard
@@ -85,11 +103,16 @@ def open(
     codecs
         Which compression schemes may be decoded: "default", "all", a name, or several of these. "default" leaves out
         old-style JPEG, NeXT, ThunderScan, PixarLog and SGILog.
+    dtype
+        With mode "a": of the pages of a file that has none yet.
+    options
+        With mode "a": how pages to come are stored, as for `lazytiff.empty` (but for bigtiff, which is as it is found);
+        what is not said is as in the last page.
 
     Returns
     -------
-    LazyTiff, or MmapTiff with mmap
-        Of shape (page, row, column[, sample]).
+    LazyTiff, MmapTiff with mmap, AppendTiff with mode "a"
+        Of shape (page, row, column[, sample]); in mode "a" the page axis is always there.
 
     Raises
     ------
@@ -106,11 +129,23 @@ def open(
         With mmap: pixels are not stored as they are read; or, with mode "r+", writing to them would change something
         else, or the file is on another machine. The text says which and why.
     LockedError
-        With mode "r+": somebody changes the structure of the file.
+        With mode "r+": somebody changes the structure of the file. With mode "a": somebody writes to it.
 
     """
-    _check_mode(mode, mmap=mmap, guard=guard)
-    opened = OpenFile.open(file, workers, cache_bytes, codecs, writable=mode == "r+")
+    if mode == "a":
+        _check_appending(mmap=mmap, guard=guard, pages=pages)
+        return resume(file, dtype, cache_bytes, codecs, {"workers": workers, **options})
+    if options or dtype is not None:
+        raise TypeError(f"{', '.join(options) or 'dtype'} is for mode 'a'")
+    check_mode(mode, mmap=mmap, guard=guard)
+    opened = OpenFile.open(file, workers, cache_bytes, codecs, mode if mode == "r+" else "r")
+    return make_array(opened, pages, squeeze=squeeze, mmap=mmap, mode=mode, guard=guard)
+
+
+def make_array(
+    opened: OpenFile, pages: int | slice | Sequence[int] | None, *, squeeze: bool, mmap: bool, mode: str, guard: bool
+) -> LazyTiff | MmapTiff:
+    """Make the array of these pages of an open file, which is closed when there is none."""
     try:
         numbers = choose_stack(opened.table, pages)
         array: LazyTiff | MmapTiff
@@ -125,11 +160,17 @@ def open(
     return array
 
 
-def _check_mode(mode: str, *, mmap: bool, guard: bool) -> None:
+def _check_appending(*, mmap: bool, guard: bool, pages: Any) -> None:
+    if mmap or guard or pages is not None:
+        raise ValueError("mode 'a' is for all pages of a file, which are decoded: without mmap, guard and pages")
+
+
+def check_mode(mode: str, *, mmap: bool, guard: bool) -> None:
+    """Raise ValueError for a mode, or a guard, that there is not."""
     modes = ("r", "r+", "c") if mmap else ("r",)
     if mode not in modes:
         advice = "; 'r+' and 'c' are for mmap=True" if mode in ("r+", "c") else ""
-        raise ValueError(f"mode must be {', '.join(map(repr, modes))}, not {mode!r}{advice}")
+        raise ValueError(f"mode must be {', '.join(map(repr, modes))}, or 'a' for lazytiff.open, not {mode!r}{advice}")
     if guard and not mmap:
         raise ValueError("guard=True is for mmap=True: an array that decodes what is touched never maps its file")
 
@@ -155,7 +196,7 @@ def load(
     The parameters and errors are those of `lazytiff.open`; DecodeError, when the bytes of a strip or tile are
     damaged, comes on top.
     """
-    _check_mode(mode, mmap=mmap, guard=guard)
+    check_mode(mode, mmap=mmap, guard=guard)
     rest: dict[str, Any] = {"pages": pages, "squeeze": squeeze, "workers": workers, "cache_bytes": cache_bytes}
     if mmap:
         try:

@@ -94,22 +94,38 @@ class Layout:
 class PageTable:
     """All pages of one file, or those that a page's SubIFDs list. Immutable, so that threads share it."""
 
-    def __init__(self, source: Source, limits: Limits, codecs: Sequence[int], ifds: Sequence[int] = ()) -> None:
+    def __init__(
+        self, source: Source, handle: _binding.Table, codecs: Sequence[int], older: PageTable | None = None
+    ) -> None:
         self.source = source
         self.codecs = codecs
+        self.handle = handle
+        self._idle: list[_binding.Reader] = []
+        self._free = _freeing(handle, self._idle)
+        source.at_close(self._free)
+        known = [] if older is None else older.layouts
+        self.layouts: list[Layout] = known + [Layout(**members) for members in handle.layouts(len(known))]
+        self.warnings = handle.warnings()
+        self._length = len(handle)
+        self.bigtiff, self.big_endian = handle.bigtiff, handle.big_endian
+        self.file_size = handle.size()
+        self._numbers: NDArray[np.intp] = _count_to(self._length, None if older is None else older._numbers)  # noqa: SLF001  # same class
+        self._verified: NDArray[np.bool_] | None = None if older is None else older._verified  # noqa: SLF001
+        self.unverified = True
+
+    @classmethod
+    def open(
+        cls, source: Source, limits: Limits, codecs: Sequence[int], ifds: Sequence[int] = (), *, whole: bool = False
+    ) -> PageTable:
+        """Find the pages; whole: of a growing file only those that are whole."""
         bounds = {name: value for name, value in asdict(limits).items() if name in _TABLE_LIMITS}
         with source:
-            self.handle = _binding.Table(source.handle, bounds, codecs, ifds)
-        self.layouts = [Layout(**members) for members in self.handle.layouts()]
-        self.warnings = self.handle.warnings()
-        self._length = len(self.handle)
-        self.bigtiff, self.big_endian = self.handle.bigtiff, self.handle.big_endian
-        self.file_size = self.handle.size()
-        self._verified = np.zeros(self._length, bool)
-        self.unverified = True
-        self._idle: list[_binding.Reader] = []
-        self._free = _freeing(self.handle, self._idle)
-        source.at_close(self._free)
+            return cls(source, _binding.Table.open(source.handle, bounds, codecs, ifds, whole=whole), codecs)
+
+    def refresh(self) -> PageTable:
+        """Return a table that begins with these pages and goes on with those that came, or raise FileChangedError."""
+        with self.source:
+            return PageTable(self.source, self.handle.refresh(), self.codecs, self)
 
     def __len__(self) -> int:
         return self._length
@@ -117,6 +133,11 @@ class PageTable:
     def __str__(self) -> str:
         kind = "BigTIFF" if self.bigtiff else "classic TIFF"
         return f"{kind}, {'big' if self.big_endian else 'little'}-endian, {len(self)} pages"
+
+    @property
+    def numbers(self) -> NDArray[np.intp]:
+        """The numbers of all pages."""
+        return self._numbers[: self._length]
 
     @cached_property
     def layout_numbers(self) -> NDArray[np.uint32]:
@@ -146,11 +167,22 @@ class PageTable:
 
     def verify(self, pages: NDArray[np.intp]) -> None:
         """Raise FileChangedError when a page that is asked for the first time has another IFD; for a borrower."""
-        todo = pages[~self._verified[pages]]
+        verified = self._know_verified()
+        todo = pages[~verified[pages]]
         if len(todo):
             self.handle.verify(todo.astype(np.uint64))
-            self._verified[todo] = True
-            self.unverified = not self._verified.all()
+            verified[todo] = True
+        self.unverified = not verified.all()
+
+    def _know_verified(self) -> NDArray[np.bool_]:
+        """Return which pages were verified, those of the older tables included."""
+        known = self._verified
+        if known is None or len(known) < self._length:
+            verified = np.zeros(self._length, bool)
+            if known is not None:
+                verified[: len(known)] = known
+            self._verified = known = verified
+        return known
 
     def marks(self, pages: NDArray[np.intp]) -> list[tuple[int, int]]:
         """Return where the IFDs of these pages are and a hash of each: what tells this file from another one."""
@@ -177,15 +209,6 @@ class PageTable:
         """Read which tags the page has."""
         return Tags(self, page)
 
-    def continues(self, older: PageTable) -> bool:
-        """Tell whether the first pages are those of an older table of the same source."""
-        count = len(older)
-        with self.source:
-            return all(
-                np.array_equal(self.handle.rows(name)[:count], older.handle.rows(name))
-                for name in ("ifd", "hash", "data")
-            )
-
     def __del__(self) -> None:
         """Free it when nobody uses it any more: each refresh of a growing file makes a new one."""
         if hasattr(self, "_free") and self.source.forget(self._free):
@@ -201,6 +224,15 @@ class PageTable:
     def give_reader(self, reader: _binding.Reader) -> None:
         """Give a reader back."""
         self._idle.append(reader)
+
+
+def _count_to(count: int, older: NDArray[np.intp] | None) -> NDArray[np.intp]:
+    """Return count numbers or more: those that are there or, when a file has grown, twice as many, for it goes on."""
+    if older is not None and len(older) >= count:
+        return older
+    numbers = np.arange(count if older is None else 2 * count)
+    numbers.flags.writeable = False  # arrays of pages share them
+    return numbers
 
 
 def _freeing(handle: _binding.Table, idle: list[_binding.Reader]) -> Callable[[], None]:

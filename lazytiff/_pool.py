@@ -56,38 +56,69 @@ def default_workers() -> int:
     return os.cpu_count() or 1
 
 
+class Running:
+    """A task that some threads have begun; `wait` for them once."""
+
+    def __init__(self, cancel: Callable[[], None]) -> None:
+        self._cancel = cancel
+        self._ends: SimpleQueue[BaseException | None] = SimpleQueue()
+        self._threads = 0
+
+    def begin(self, task: Callable[[], None]) -> None:
+        """Have one more thread of the pool do the task."""
+        ends = self._ends
+
+        def work() -> None:
+            try:
+                task()
+            except BaseException as error:  # noqa: BLE001  # the caller raises it
+                ends.put(error)
+            else:
+                ends.put(None)
+
+        _pool.submit(work)
+        self._threads += 1
+
+    def wait(self) -> None:
+        """Return when all have ended; raise what the first failing one raised.
+
+        When waiting is interrupted, cancel is called, and the interruption goes on at once.
+        """
+        try:
+            errors = [_next(self._ends) for _ in range(self._threads)]
+        except BaseException:
+            self._cancel()
+            raise
+        error = next(filter(None, errors), None)
+        if error is not None:
+            try:
+                raise error
+            finally:
+                del error, errors  # or this frame, the error's traceback and what the task holds would hold each other
+
+
+def start(task: Callable[[], None], workers: int, cancel: Callable[[], None]) -> Running:
+    """Have that many threads begin the task; 0: do it now, in this thread."""
+    running = Running(cancel)
+    at_exit = not threading.main_thread().is_alive()  # then no thread can be started any more
+    if workers == 0 or at_exit or getattr(_local, "is_worker", False):
+        task()
+        return running
+    try:
+        for _ in range(workers):
+            running.begin(task)
+    except BaseException:
+        cancel()
+        raise
+    return running
+
+
 def run(task: Callable[[], None], workers: int, cancel: Callable[[], None]) -> None:
     """Run task in that many threads at once and raise what the first failing one raised; 0: in this thread.
 
     When waiting is interrupted, cancel is called, and the interruption goes on at once.
     """
-    at_exit = not threading.main_thread().is_alive()  # then no thread can be started any more
-    if workers == 0 or at_exit or getattr(_local, "is_worker", False):
-        task()
-        return
-    ends: SimpleQueue[BaseException | None] = SimpleQueue()
-
-    def work() -> None:
-        try:
-            task()
-        except BaseException as error:  # noqa: BLE001  # the caller raises it
-            ends.put(error)
-        else:
-            ends.put(None)
-
-    try:
-        for _ in range(workers):
-            _pool.submit(work)
-        errors = [_next(ends) for _ in range(workers)]
-    except BaseException:
-        cancel()
-        raise
-    error = next(filter(None, errors), None)
-    if error is not None:
-        try:
-            raise error
-        finally:
-            del error, errors  # or this frame, the error's traceback and what the task read into would hold each other
+    start(task, workers, cancel).wait()
 
 
 def _next(ends: SimpleQueue[BaseException | None]) -> BaseException | None:

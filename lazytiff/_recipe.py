@@ -32,7 +32,7 @@ class Recipe(NamedTuple):
 
 def restore(kind: type[Array], recipe: Recipe) -> Array:
     """Open the file again; raise FileChangedError when it is another one."""
-    file = OpenFile.open(recipe.path, **recipe.settings, writable=recipe.how["mode"] == "r+")
+    file = OpenFile.open(recipe.path, **recipe.settings, access="r+" if recipe.how["mode"] == "r+" else "r")
     try:
         numbers = np.arange(recipe.pages) if isinstance(recipe.pages, int) else recipe.pages
         _check_marks(file, numbers[[0, -1]], recipe)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from lazytiff import _binding
-from lazytiff.errors import ClosedError
+from lazytiff.errors import ClosedError, UnsupportedTiffError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -50,14 +50,15 @@ class Source:
 
     file: a path (str, bytes or PathLike), an object with the buffer protocol, a RangeReader or a BinaryFile. bytes
     are a path unless they begin like a TIFF file. Raises what opening a file raises, NotTiffError when it is no
-    regular file, TypeError for any other object. writable: open a path for writing too.
+    regular file, TypeError for any other object. access: "r"; of paths also "r+", to write too, "a", to be its only
+    writer, and "x", for a new file, which is gone when it is closed before `handle.publish`.
     """
 
-    def __init__(self, file: Any, *, writable: bool = False) -> None:
+    def __init__(self, file: Any, access: str = "r") -> None:
         self._at_close: list[Callable[[], None]] = []
         self._after_fork: list[Callable[[], None]] = []
         self.path = _path_of(file)
-        self.handle = _open(file, self.path, self._after_fork, writable=writable)
+        self.handle = _open(file, self.path, self._after_fork, access)
         self.name = self.handle.name
         self._closed = False
         self._renew()
@@ -90,8 +91,8 @@ class Source:
         return True
 
     def after_fork(self, action: Callable[[], None]) -> None:
-        """Have action called in the child of a fork."""
-        self._after_fork.append(action)
+        """Have action, a method, called in the child of a fork for as long as its object lives."""
+        self._after_fork.append(_weakly(action))
 
     def __enter__(self) -> Self:
         """Borrow the handles: they stay until __exit__."""
@@ -102,6 +103,14 @@ class Source:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.leave()
+
+    def has_writer(self) -> bool | None:
+        """Tell whether a writer holds its lock on the file; None where nobody can tell."""
+        try:
+            with self:
+                return self.handle.has_writer()
+        except UnsupportedTiffError:
+            return None
 
     def join(self) -> None:
         """Borrow on behalf of a borrower, until `leave`: what he began before close() may go on."""
@@ -140,6 +149,17 @@ class Source:
             self._free()  # nobody has borrowed, or it would not be deleted; Ctrl-C may have spoilt the count
 
 
+def _weakly(method: Callable[[], None]) -> Callable[[], None]:
+    """Return what calls the method for as long as its object lives: the source shall not keep that alive."""
+    reference = weakref.WeakMethod(method)
+
+    def call() -> None:
+        if (found := reference()) is not None:
+            found()
+
+    return call
+
+
 _sources: weakref.WeakSet[Source] = weakref.WeakSet()
 
 
@@ -166,9 +186,11 @@ def _path_of(file: Any) -> str | None:
     return None
 
 
-def _open(file: Any, path: str | None, after_fork: list[Callable[[], None]], *, writable: bool) -> _binding.Source:
+def _open(file: Any, path: str | None, after_fork: list[Callable[[], None]], access: str) -> _binding.Source:
     if path is not None:
-        return _binding.Source.open_path(os.fsencode(file), os.fsdecode(file), writable=writable)
+        return _binding.Source.open_path(os.fsencode(file), os.fsdecode(file), access)
+    if access in ("a", "x"):
+        raise TypeError(f"only files can be written to: a path is needed, not {type(file).__name__}")
     if isinstance(file, RangeReader):
         return _open_ranges(file)
     if isinstance(file, BinaryFile):

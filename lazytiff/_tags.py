@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lazytiff._tag_names import NAMES, NUMBERS
+from lazytiff._tag_types import ASCII, BYTE, DTYPES, FRACTIONS, UNDEFINED
 
 if TYPE_CHECKING:
     from lazytiff._pages import PageTable
@@ -39,6 +40,14 @@ class Tags(Mapping[str | int, Any]):
             value = self._table.handle.tag_value(handle)
         return _python_value(kind, count, value)
 
+    def raw(self, number: int) -> tuple[int, int, bytes] | None:
+        """Return type, count and values in this machine's byte order; None when there is no such tag."""
+        if number not in self._tags:
+            return None
+        kind, count, handle = self._tags[number]
+        with self._table.source:
+            return kind, count, self._table.handle.tag_value(handle)
+
     def __iter__(self) -> Iterator[str | int]:
         return (NAMES.get(number, number) for number in self._tags)
 
@@ -52,33 +61,13 @@ class Tags(Mapping[str | int, Any]):
         return f"<{len(self)} tags: {', '.join(map(str, self))}>"
 
 
-_ASCII, _BYTE, _UNDEFINED, _RATIONAL, _SRATIONAL = 2, 1, 7, 5, 10
-# Field types as NumPy sees them (TIFF 6.0, section 2; 13 IFD; 16 to 18 BigTIFF); a fraction is two numbers.
-_DTYPES = {
-    1: "u1",
-    3: "u2",
-    4: "u4",
-    5: "u4",
-    6: "i1",
-    8: "i2",
-    9: "i4",
-    10: "i4",
-    11: "f4",
-    12: "f8",
-    13: "u4",
-    16: "u8",
-    17: "i8",
-    18: "u8",
-}
-
-
 def _python_value(kind: int, count: int, value: bytes) -> Any:
-    if kind == _ASCII:
+    if kind == ASCII:
         return value.rstrip(b"\0").decode("utf-8", errors="replace")
-    if kind == _UNDEFINED or (kind == _BYTE and count != 1):
+    if kind == UNDEFINED or (kind == BYTE and count != 1):
         return value
-    numbers = np.frombuffer(value, _DTYPES[kind])
-    if kind in (_RATIONAL, _SRATIONAL):
+    numbers = np.frombuffer(value, DTYPES[kind])
+    if kind in FRACTIONS:
         with np.errstate(divide="ignore", invalid="ignore"):
             numbers = numbers[0::2] / numbers[1::2]
     listed = numbers.tolist()

@@ -16,15 +16,16 @@ ROOT = Path(__file__).parents[1]
 
 # From the ground up. A module imports from its own floor and from those below.
 FLOORS = [
-    {"errors", "_tag_names"},
+    {"errors", "_summary", "_tag_names", "_tag_packing", "_tag_types", "_version"},
     {"_binding"},
     {"_bands", "_gather", "_indexing", "_keys"}  # index arithmetic
     | {"_capacity", "_choice", "_chunks", "_codecs", "_extents", "_limits", "_pages", "_tags"}  # page table and tags
+    | {"_pieces", "_shapes", "_style", "_tag_values"}  # what is to be written
     | {"_mapping", "_source", "_warn"},  # handles and lifetime
-    {"_cache", "_file", "_pool", "_reading"},
-    {"_array", "_assignment", "_file_array", "_recipe", "_reduce", "_views"},
+    {"_cache", "_file", "_growth", "_pool", "_reading", "_writer"},
+    {"_array", "_assignment", "_file_array", "_growing", "_recipe", "_reduce", "_views"},
     {"_append", "_lazy", "_mmap"},
-    {"_create", "_open"},
+    {"_create", "_follow", "_grow", "_open"},
     {"__init__"},
 ]
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
@@ -33,6 +34,8 @@ ARRAYS = {
     "_array",
     "_assignment",
     "_file_array",
+    "_growing",
+    "_growth",
     "_lazy",
     "_mmap",
     "_recipe",
@@ -41,6 +44,7 @@ ARRAYS = {
 }  # numpy, no ffi
 PURE = {"_bands", "_capacity", "_choice", "_chunks", "_extents", "_gather", "_indexing", "_keys"}
 PURE |= {"_pages", "_tags"}  # numbers and numpy: no files
+PURE |= {"_pieces", "_shapes", "_style", "_summary", "_tag_packing", "_tag_types", "_tag_values"}
 FILES = {"io", "mmap", "os", "pathlib", "shutil", "tempfile"}
 
 MODULES = {file.stem: ast.parse(file.read_text(encoding="utf-8")) for file in sorted((ROOT / "lazytiff").glob("*.py"))}
@@ -133,12 +137,18 @@ ROOMS = {
     ),
     "errors": ("error", [LIBTIFF, FILE, SOURCE, TABLE, THREADS, HEAP]),
     "source": ("source", [LIBTIFF, TABLE]),
-    "page table": ("directory ifd layout oldjpeg page peek walk frames", [LIBTIFF, FILE, THREADS, "mmap"]),
+    "rows": ("rows", [LIBTIFF, FILE, SOURCE, TABLE, "mmap"]),  # counts their tables, by atomics
+    "page table": (
+        "directory frames ifd layout oldjpeg page peek refresh visited walk whole",
+        [LIBTIFF, FILE, THREADS, "mmap"],
+    ),
     "where pixels are": ("extent overlap runs", [LIBTIFF, FILE, THREADS, "mmap"]),
     "reading": ("read reader coded direct window", [LIBTIFF, FILE, "mmap"]),
-    "codecs": ("codec decode encode libtiff", [FILE, SOURCE, TABLE, THREADS, "mmap"]),
-    "samples": ("checksum predictor samples ycbcr", [LIBTIFF, FILE, SOURCE, TABLE, THREADS, HEAP, "mmap"]),
-    "append": ("append create", [LIBTIFF, SOURCE, "mmap"]),
+    "codecs": ("codec decode encodable encode libtiff", [FILE, SOURCE, TABLE, THREADS, "mmap"]),
+    "samples": ("checksum gather predictor samples ycbcr", [LIBTIFF, FILE, SOURCE, TABLE, THREADS, HEAP, "mmap"]),
+    "append": ("append block create entries form passage", [LIBTIFF, SOURCE, TABLE, THREADS, "mmap"]),
+    "going on": ("resume", [LIBTIFF, THREADS, "mmap"]),
+    "encoding together": ("parcel", [LIBTIFF, FILE, SOURCE, TABLE, "mmap"]),
     "map": ("map", [LIBTIFF, SOURCE, TABLE, r"\blzt_(ifd|layout|page|tag)\w*"]),
 }
 ROOM = {file: room for room, (files, _) in ROOMS.items() for file in files.split()}

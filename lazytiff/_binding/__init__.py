@@ -8,6 +8,7 @@ from lazytiff._binding._batch import JOB, WINDOW, Batch, Reader
 from lazytiff._binding._map import Map, create_zeros
 from lazytiff._binding._source import Source
 from lazytiff._binding._table import EXTENT, Table
+from lazytiff._binding._writer import Parcel, Writer, form_of_page
 from lazytiff._ffi import ffi, lib
 
 
@@ -22,16 +23,25 @@ def codec_available(compression: int) -> bool:
     return bool(lib.lzt_codec_available(compression))
 
 
+def codec_encodes(compression: int) -> bool:
+    """Return whether pages can be written with this Compression."""
+    return bool(lib.lzt_codec_encodes(compression))
+
+
 __all__ = [
     "EXTENT",
     "JOB",
     "WINDOW",
     "Batch",
     "Map",
+    "Parcel",
     "Reader",
     "Source",
     "Table",
+    "Writer",
     "codec_available",
+    "codec_encodes",
     "create_zeros",
+    "form_of_page",
     "libtiff_version",
 ]

@@ -15,6 +15,14 @@ if TYPE_CHECKING:
     """Fills each buffer with the bytes from its offset on."""
 
 
+_OPENERS = {
+    "r": lib.lzt_source_open,
+    "r+": lib.lzt_source_open_writable,
+    "a": lib.lzt_source_open_locked,
+    "x": lib.lzt_source_create,
+}
+
+
 class Source:
     """Where bytes come from; `name` is for errors."""
 
@@ -24,10 +32,9 @@ class Source:
         self.name = name
 
     @classmethod
-    def open_path(cls, path: bytes, name: str, *, writable: bool) -> Source:
-        """Open the regular file at path."""
-        function = lib.lzt_source_open_writable if writable else lib.lzt_source_open
-        return cls._make(name, None, function, ffi.new("char[]", path))
+    def open_path(cls, path: bytes, name: str, access: str) -> Source:
+        """Open the file at path to read, "r+" to write too, "a" as its only writer; "x": make one without a name."""
+        return cls._make(name, None, _OPENERS[access], ffi.new("char[]", path))
 
     @classmethod
     def open_memory(cls, data: Any, name: str) -> Source:
@@ -50,12 +57,31 @@ class Source:
             raise_error(error, name)
         return cls(handle[0], name, keep)
 
+    def begin(self, *, bigtiff: int, big_endian: bool) -> None:
+        """Begin a TIFF file without pages in a new file; bigtiff: 1, 0, or -1 for both."""
+        error = ffi.new("struct lzt_error *")
+        if lib.lzt_create_empty(lib.lzt_source_file(self._handle), bigtiff, big_endian, error) != lib.LZT_OK:
+            self.fail(error)
+
+    def publish(self, *, durable: bool) -> None:
+        """Give a new file its name."""
+        error = ffi.new("struct lzt_error *")
+        if lib.lzt_source_publish(self._handle, durable, error) != lib.LZT_OK:
+            self.fail(error)
+
     def size(self) -> int:
         """Return the number of bytes there are now."""
         size, error = ffi.new("uint64_t *"), ffi.new("struct lzt_error *")
         if lib.lzt_source_size(self._handle, size, error) != lib.LZT_OK:
             self.fail(error)
         return int(size[0])
+
+    def has_writer(self) -> bool:
+        """Return whether another handle holds a writer's lock; raise UnsupportedTiffError where nobody can tell."""
+        held, error = ffi.new("int *"), ffi.new("struct lzt_error *")
+        if lib.lzt_source_has_writer(self._handle, held, error) != lib.LZT_OK:
+            self.fail(error)
+        return bool(held[0])
 
     def fail(self, error: Any) -> NoReturn:
         """Raise what error says, or what the caller's own object raised."""

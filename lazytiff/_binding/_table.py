@@ -24,11 +24,24 @@ EXTENT = struct_dtype("lzt_extent")
 class Table:
     """The pages of a source."""
 
-    def __init__(
-        self, source: Source, limits: dict[str, int], codecs: Sequence[int] | None, ifds: Sequence[int] = ()
-    ) -> None:
+    def __init__(self, handle: Any, source: Source, max_value_bytes: int) -> None:
+        self._handle = handle
+        self._source = source
+        self._max_value_bytes = max_value_bytes
+
+    @classmethod
+    def open(
+        cls,
+        source: Source,
+        limits: dict[str, int],
+        codecs: Sequence[int] | None,
+        ifds: Sequence[int] = (),
+        *,
+        whole: bool = False,
+    ) -> Table:
+        """Walk the chain, or read ifds instead; whole: as `refresh` does, only as far as pages are whole."""
         handle, error = ffi.new("struct lzt_table **"), ffi.new("struct lzt_error *")
-        options = ffi.new("struct lzt_options *", {"size": ffi.sizeof("struct lzt_options"), **limits})
+        options = ffi.new("struct lzt_options *", {"size": ffi.sizeof("struct lzt_options"), "whole": whole, **limits})
         numbers = ffi.new("uint16_t[]", list(codecs or ()))
         offsets = ffi.new("uint64_t[]", list(ifds))
         if codecs is not None:
@@ -37,9 +50,14 @@ class Table:
             options.ifds, options.ifd_count = offsets, len(ifds)
         if lib.lzt_table_open(source._handle, options, handle, error) != lib.LZT_OK:
             source.fail(error)
-        self._handle = handle[0]
-        self._source = source
-        self._max_value_bytes = limits["max_value_bytes"]
+        return cls(handle[0], source, limits["max_value_bytes"])
+
+    def refresh(self) -> Table:
+        """Return a table that begins with these pages and goes on with those that came."""
+        handle, error = ffi.new("struct lzt_table **"), ffi.new("struct lzt_error *")
+        if lib.lzt_table_refresh(self._handle, handle, error) != lib.LZT_OK:
+            self._source.fail(error)
+        return Table(handle[0], self._source, self._max_value_bytes)
 
     def __len__(self) -> int:
         return int(lib.lzt_table_pages(self._handle))
@@ -65,11 +83,11 @@ class Table:
             found.append(ffi.string(text).decode(errors="replace"))
         return found
 
-    def layouts(self) -> list[dict[str, int]]:
-        """Return the members of each struct lzt_layout."""
+    def layouts(self, start: int = 0) -> list[dict[str, int]]:
+        """Return the members of each struct lzt_layout, from number start on."""
         count = lib.lzt_table_layouts(self._handle)
         names = [name for name, _ in ffi.typeof("struct lzt_layout").fields]
-        layouts = [lib.lzt_table_layout(self._handle, i) for i in range(count)]
+        layouts = [lib.lzt_table_layout(self._handle, i) for i in range(start, count)]
         return [{name: getattr(layout, name) for name in names} for layout in layouts]
 
     def rows(self, member: str) -> NDArray[Any]:

@@ -213,7 +213,7 @@ static inline void copy_items(const struct encoding *encoding, const uint8_t *ch
 static inline uint8_t *decode_by_libtiff(struct memory *memory, const struct encoding *given, size_t *size)
 {
     const struct encoding encoding = with_defaults(given);
-    TIFF *tiff = memory_open(memory, "rm");
+    TIFF *tiff = memory_open(memory, "rmc"); /* c: leave a large strip as it is */
     set_data_format(tiff, &encoding);
     if (encoding.compression == COMPRESSION_JPEG && encoding.photometric == PHOTOMETRIC_YCBCR)
         TIFFSetField(tiff, TIFFTAG_JPEGCOLORMODE, JPEGCOLORMODE_RGB);

@@ -1,4 +1,4 @@
-/* Predictors undone: against sums and an encoder written the plain way, for every small row, at every alignment, between guards. */
+/* Predictors applied and undone: against sums and an encoder written the plain way, for every small row, at every alignment, between guards. */
 #include "check.h"
 #include "predictor.h"
 
@@ -46,6 +46,21 @@ static uint64_t item_at(const uint8_t *row, size_t i, unsigned item_size)
     return item;
 }
 
+/* Applying a predictor makes of size bytes of items what it was to be undone of, and leaves what is around it. */
+static void check_applied(const uint8_t *items, const uint8_t *stored, size_t pixels, unsigned samples, unsigned item_size, int is_float)
+{
+    const size_t size = pixels * samples * item_size;
+    struct guarded copy = guarded_copy(items, size), scratch = guarded_new(size), row = row_new(size, 0);
+    if (is_float)
+        lzt_predict_float(copy.bytes, pixels, samples, item_size, row.bytes + MARGIN, scratch.bytes);
+    else
+        lzt_predict_horizontal(copy.bytes, pixels, samples, item_size, row.bytes + MARGIN);
+    CHECK(memcmp(row.bytes + MARGIN, stored, size) == 0 && memcmp(copy.bytes, items, size) == 0);
+    row_free(&row, size, 0);
+    guarded_free(&scratch);
+    guarded_free(&copy);
+}
+
 /* Each decoded item minus the decoded one before it is the stored item; the first of each sample is as stored. */
 static void check_horizontal(size_t pixels, unsigned samples, unsigned item_size, size_t slack)
 {
@@ -58,6 +73,7 @@ static void check_horizontal(size_t pixels, unsigned samples, unsigned item_size
         uint64_t item = item_at(row.bytes + MARGIN, i, item_size);
         CHECK(((item - before) & modulus_mask) == item_at(stored.bytes, i, item_size));
     }
+    check_applied(row.bytes + MARGIN, stored.bytes, pixels, samples, item_size, 0);
     row_free(&row, size, slack);
     guarded_free(&stored);
 }
@@ -77,6 +93,7 @@ static void check_float(size_t pixels, unsigned samples, unsigned item_size, siz
     size_t count = pixels * samples, size = count * item_size;
     struct guarded row = row_new(size, slack), scratch = guarded_new(size), items = guarded_copy(row.bytes + MARGIN, size);
     encode_float(items.bytes, count, samples, item_size, row.bytes + MARGIN);
+    check_applied(items.bytes, row.bytes + MARGIN, pixels, samples, item_size, 1);
     lzt_unpredict_float(row.bytes + MARGIN, pixels, samples, item_size, scratch.bytes);
     CHECK(memcmp(row.bytes + MARGIN, items.bytes, size) == 0);
     row_free(&row, size, slack);

@@ -1,0 +1,338 @@
+/* Where a file ends that is to go on: the last page's links, the chains that it has, and what of it can be pointed to. */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "bytes.h"
+#include "error.h"
+#include "form.h"
+#include "ifd.h"
+#include "layout.h"
+#include "writer.h"
+
+enum { LINE = 64, FIRST_CLASSIC = 4, FIRST_BIG = 8, CARRYING_HEADER = 16 };
+
+/* ---- Links ---------------------------------------------------------------------------------------------------------------- */
+
+static uint64_t link_of(struct lzt_format format, uint64_t ifd, uint64_t tags)
+{
+    return ifd + lzt_count_size(format) + tags * lzt_entry_size(format);
+}
+
+static uint64_t last_link(const struct lzt_table *table)
+{
+    if (table->pages == 0)
+        return table->format.bigtiff ? FIRST_BIG : FIRST_CLASSIC;
+    return link_of(table->format, table->rows[table->pages - 1].ifd, table->rows[table->pages - 1].tags);
+}
+
+/* A processor writes what lies within a line of its cache at once. */
+static int is_crooked(struct lzt_format format, uint64_t link)
+{
+    return link / LINE != (link + lzt_offset_size(format) - 1) / LINE;
+}
+
+/* The pages from the last one back whose links are crooked: all of their IFDs are copied, and the link before them leads to the copies. */
+static enum lzt_status find_crooked(struct lzt_writer *writer, const struct lzt_table *table, int chain, struct lzt_error *error)
+{
+    uint64_t first = table->pages;
+    while (first > 0 && is_crooked(table->format, link_of(table->format, table->rows[first - 1].ifd, table->rows[first - 1].tags)))
+        first--;
+    writer->crooked_count = (size_t)(table->pages - first);
+    if (writer->crooked_count == 0)
+        return LZT_OK;
+    writer->crooked = malloc(writer->crooked_count * sizeof *writer->crooked);
+    if (writer->crooked == NULL)
+        return lzt_fail_memory(error, writer->crooked_count * sizeof *writer->crooked);
+    for (uint64_t page = first; page < table->pages; page++)
+        writer->crooked[page - first] = (struct lzt_crooked){table->rows[page].ifd, table->rows[page].tags};
+    writer->published[chain] = table->format.bigtiff ? FIRST_BIG : FIRST_CLASSIC;
+    if (first > 0)
+        writer->published[chain] = link_of(table->format, table->rows[first - 1].ifd, table->rows[first - 1].tags);
+    return LZT_OK;
+}
+
+/* ---- The other chain ------------------------------------------------------------------------------------------------------ */
+
+/* 1: the first pages of both chains are the same pages. */
+static int are_same_pages(const struct lzt_table *classic, const struct lzt_table *big)
+{
+    const uint64_t pages = lzt_min64(classic->pages, big->pages);
+    for (uint64_t i = 0; i < pages; i++) {
+        const struct lzt_row *a = &classic->rows[i], *b = &big->rows[i];
+        if (a->data != b->data || a->length != b->length || a->tags != b->tags ||
+            memcmp(&classic->layouts[a->layout], &big->layouts[b->layout], sizeof *classic->layouts) != 0)
+            return 0;
+    }
+    return lzt_max64(classic->pages, big->pages) - pages <= 1;
+}
+
+/* Of a page that both chains have, the BigTIFF IFD follows the classic one (block.c, place_ifds). */
+static uint64_t big_ifd_behind(const struct lzt_row *classic)
+{
+    const struct lzt_format old = {0, 0}, big = {1, 0};
+    const uint64_t end = link_of(old, classic->ifd, classic->tags) + lzt_offset_size(old);
+    const uint64_t length = link_of(big, 0, classic->tags) + lzt_offset_size(big);
+    return lzt_round_up(end + length, lzt_offset_size(big)) - length;
+}
+
+/* After a power failure the last page may be missing in the chain that was linked first. It is whole: both links came after it. */
+static enum lzt_status complete_big_chain(struct lzt_writer *writer, const struct lzt_table *classic, const struct lzt_table *big, int *found,
+                                          struct lzt_error *error)
+{
+    const struct lzt_row *last = &classic->rows[classic->pages - 1];
+    const uint64_t ifd = big_ifd_behind(last);
+    struct lzt_table *one;
+    *found = 0;
+    enum lzt_status status = lzt_table_open_chain(classic, (struct lzt_format){1, writer->big_endian}, ifd, &one, error);
+    if (status != LZT_OK)
+        return status == LZT_CORRUPT || status == LZT_LIMIT ? LZT_OK : status;
+    *found = one->pages == 1 && one->rows[0].data == last->data && one->rows[0].tags == last->tags;
+    lzt_table_close(one);
+    if (*found)
+        status = lzt_writer_set_link(writer, LZT_BIG, last_link(big), ifd, error);
+    if (*found)
+        writer->links[LZT_BIG] = link_of((struct lzt_format){1, 0}, ifd, last->tags);
+    return status;
+}
+
+static enum lzt_status compare_chains(struct lzt_writer *writer, const struct lzt_table *classic, const struct lzt_table *big,
+                                      struct lzt_error *error)
+{
+    const struct lzt_format format = {1, writer->big_endian};
+    int found = classic->ended == LZT_OK && big->ended == LZT_OK && are_same_pages(classic, big);
+    enum lzt_status status = LZT_OK;
+    if (found && big->pages < classic->pages)
+        status = complete_big_chain(writer, classic, big, &found, error);
+    else if (found && classic->pages == 0)
+        writer->links[LZT_BIG] = FIRST_BIG;
+    else if (found) /* a page that is in the BigTIFF chain alone was not acknowledged; another one takes its place */
+        writer->links[LZT_BIG] = link_of(format, big->rows[classic->pages - 1].ifd, big->rows[classic->pages - 1].tags);
+    writer->has[LZT_BIG] = writer->grows = writer->roomy = found;
+    return status;
+}
+
+/* Whether the classic file carries a BigTIFF chain of the same pages; where it does not, it is plain. */
+static enum lzt_status find_big_chain(struct lzt_writer *writer, const struct lzt_table *table, struct lzt_error *error)
+{
+    const struct lzt_format format = {1, writer->big_endian};
+    uint8_t header[CARRYING_HEADER];
+    struct lzt_table *big;
+    if (table->size < CARRYING_HEADER)
+        return LZT_OK;
+    enum lzt_status status = lzt_writer_read(writer, 0, header, sizeof header, error);
+    if (status != LZT_OK)
+        return status;
+    const uint64_t first = lzt_get64(header + FIRST_BIG, writer->big_endian);
+    if (first != 0 && first < CARRYING_HEADER)
+        return LZT_OK;
+    status = lzt_table_open_chain(table, format, first, &big, error);
+    if (status != LZT_OK)
+        return status == LZT_CORRUPT || status == LZT_LIMIT ? LZT_OK : status;
+    status = compare_chains(writer, table, big, error);
+    lzt_table_close(big);
+    return status;
+}
+
+/* ---- The last page -------------------------------------------------------------------------------------------------------- */
+
+static enum lzt_status look_at_last_page(struct lzt_writer *writer, const struct lzt_table *table, struct lzt_error *error)
+{
+    const uint64_t pages[2] = {table->pages > 1 ? table->pages - 2 : 0, table->pages - 1};
+    struct lzt_extent extents[2];
+    struct lzt_peek peek;
+    if (table->pages == 0)
+        return LZT_OK;
+    lzt_peek_open(&peek, table->source, table->size, 4096);
+    enum lzt_status status = lzt_table_tags(table, &peek, pages[1], &writer->known, &writer->known_count, error);
+    lzt_peek_close(&peek);
+    writer->known_big = table->format.bigtiff;
+    if (status != LZT_OK)
+        return status;
+    status = lzt_table_extents(table, pages, 2, extents, error);
+    if (status == LZT_OK) {
+        const struct lzt_layout *layout = &table->layouts[table->rows[pages[1]].layout];
+        writer->tail = extents[1].offset + lzt_stored_bytes(layout, layout->rows, layout->columns) * layout->planes;
+        writer->spacing = extents[1].offset > extents[0].offset ? extents[1].offset - extents[0].offset : 0;
+    }
+    const int matters = status == LZT_SYSTEM || status == LZT_NO_MEMORY || status == LZT_CHANGED;
+    return matters ? status : LZT_OK; /* otherwise the pixels are not stored as they are, or not all there */
+}
+
+static int has_values(struct lzt_writer *writer, const struct lzt_tag *tag, const struct lzt_entry *entry)
+{
+    uint8_t bytes[512];
+    const uint64_t all = lzt_entry_bytes(entry);
+    if (tag->problem || tag->type != entry->type || tag->count != entry->count)
+        return 0;
+    for (uint64_t done = 0; done < all; done += sizeof bytes) {
+        const size_t length = (size_t)lzt_min64(all - done, sizeof bytes);
+        if (lzt_writer_read(writer, tag->offset + done, bytes, length, NULL) != LZT_OK || memcmp(bytes, entry->values + done, length) != 0)
+            return 0;
+    }
+    return 1;
+}
+
+void lzt_writer_recall(struct lzt_writer *writer)
+{
+    const uint64_t inline_bytes = writer->known_big ? 8 : 4, pixels = lzt_form_page_bytes(&writer->form);
+    for (size_t i = 0; i < writer->entries.count; i++) {
+        struct lzt_entry *entry = &writer->entries.items[i];
+        const struct lzt_tag *tag = lzt_find_tag(writer->known, writer->known_count, entry->tag);
+        if (entry->role == LZT_VALUES && lzt_entry_bytes(entry) > inline_bytes && tag != NULL && has_values(writer, tag, entry))
+            entry->place = tag->offset;
+    }
+    const int keeps = writer->form.compression == LZT_NONE && writer->spacing > pixels && writer->spacing % LINE == 0;
+    if (keeps && writer->spacing - pixels <= lzt_max64(4096, pixels / 8))
+        writer->reserved = writer->spacing - pixels;
+    if (!keeps || writer->tail >= writer->size)
+        writer->tail = 0;
+}
+
+enum lzt_status lzt_writer_has_begun(struct lzt_writer *writer, const struct lzt_block *block, uint64_t start, int *begun, struct lzt_error *error)
+{
+    *begun = 0;
+    if (start > writer->size || block->length > writer->size - start)
+        return LZT_OK;
+    uint8_t *there = malloc(block->length);
+    if (there == NULL)
+        return lzt_fail_memory(error, block->length);
+    enum lzt_status status = lzt_writer_read(writer, start, there, block->length, error);
+    *begun = status == LZT_OK && memcmp(there, block->bytes, block->length) == 0;
+    free(there);
+    return status;
+}
+
+/* ---- Copies of IFDs ------------------------------------------------------------------------------------------------------- */
+
+/* Writes a copy at the end, its link aligned, leading nowhere. */
+static enum lzt_status copy_ifd(struct lzt_writer *writer, int chain, const struct lzt_crooked *ifd, uint64_t *copy, struct lzt_error *error)
+{
+    const struct lzt_format format = {chain == LZT_BIG, writer->big_endian};
+    const unsigned word = lzt_offset_size(format);
+    const size_t entries = (size_t)link_of(format, 0, ifd->tags), length = entries + word;
+    const uint64_t end = lzt_round_up(writer->size + length, word);
+    if (chain == LZT_CLASSIC && end > UINT32_MAX)
+        return lzt_fail(error, LZT_FULL, "no more page has room in the 4 GiB of classic TIFF");
+    uint8_t *bytes = calloc(1, length);
+    if (bytes == NULL)
+        return lzt_fail_memory(error, length);
+    *copy = end - length;
+    const struct lzt_piece piece = {bytes, length};
+    enum lzt_status status = lzt_writer_read(writer, ifd->ifd, bytes, entries, error);
+    if (status == LZT_OK)
+        status = lzt_writer_write_pieces(writer, *copy, &piece, 1, error);
+    if (status == LZT_OK)
+        writer->size = writer->end = end;
+    free(bytes);
+    return status;
+}
+
+enum lzt_status lzt_writer_straighten(struct lzt_writer *writer, struct lzt_error *error)
+{
+    const int chain = writer->has[LZT_BIG] ? LZT_BIG : LZT_CLASSIC;
+    const struct lzt_format format = {chain == LZT_BIG, 0};
+    enum lzt_status status = LZT_OK;
+    for (size_t i = 0; i < writer->crooked_count && status == LZT_OK; i++) {
+        uint64_t copy;
+        status = copy_ifd(writer, chain, &writer->crooked[i], &copy, error);
+        if (status == LZT_OK && i > 0)
+            status = lzt_writer_set_link(writer, chain, writer->links[chain], copy, error);
+        else if (status == LZT_OK)
+            writer->heads[chain] = copy;
+        writer->links[chain] = status == LZT_OK ? link_of(format, copy, writer->crooked[i].tags) : writer->links[chain];
+    }
+    if (status == LZT_OK) {
+        const struct lzt_crooked *last = &writer->crooked[writer->crooked_count - 1];
+        writer->crooked_link = link_of(format, last->ifd, last->tags);
+        writer->crooked_next = writer->links[chain];
+        writer->crooked_count = 0;
+        writer->tail = 0;
+    }
+    return status;
+}
+
+enum lzt_status lzt_writer_help_old_readers(struct lzt_writer *writer, struct lzt_error *error)
+{
+    const int chain = writer->has[LZT_BIG] ? LZT_BIG : LZT_CLASSIC;
+    const struct lzt_format format = {chain == LZT_BIG, writer->big_endian};
+    const uint64_t link = writer->crooked_link;
+    uint8_t bytes[8];
+    writer->crooked_link = 0;
+    enum lzt_status status = lzt_writer_read(writer, writer->crooked_next, bytes, lzt_offset_size(format), error);
+    return status == LZT_OK ? lzt_writer_set_link(writer, chain, link, lzt_get_offset(bytes, format), error) : status;
+}
+
+/* ---- The writer ----------------------------------------------------------------------------------------------------------- */
+
+static enum lzt_status check_table(const struct lzt_table *table, struct lzt_error *error)
+{
+    if (table->frame_bytes != 0)
+        return lzt_fail(error, LZT_UNSUPPORTED, "its frames share one IFD, so that no page can be appended: make a new file of them");
+    if (table->ended == LZT_LIMIT)
+        return lzt_fail(error, LZT_LIMIT, "a limit hides pages behind the last one: to append would cut them off");
+    if (lzt_source_file(table->source) == NULL)
+        return lzt_fail(error, LZT_USAGE, "only files can be written to");
+    return LZT_OK;
+}
+
+static enum lzt_status find_end(struct lzt_writer *writer, const struct lzt_table *table, struct lzt_error *error)
+{
+    const int chain = table->format.bigtiff ? LZT_BIG : LZT_CLASSIC;
+    writer->has[chain] = 1;
+    writer->links[chain] = last_link(table);
+    writer->pages = table->pages;
+    writer->size = writer->end = table->size;
+    enum lzt_status status = chain == LZT_CLASSIC ? find_big_chain(writer, table, error) : LZT_OK;
+    memcpy(writer->published, writer->links, sizeof writer->links);
+    if (status == LZT_OK && !writer->grows)
+        status = find_crooked(writer, table, chain, error);
+    return status == LZT_OK ? look_at_last_page(writer, table, error) : status;
+}
+
+enum lzt_status lzt_writer_open(const struct lzt_table *table, int durable, struct lzt_writer **writer, struct lzt_error *error)
+{
+    *writer = NULL;
+    enum lzt_status status = check_table(table, error);
+    if (status != LZT_OK)
+        return status;
+    struct lzt_writer *made = calloc(1, sizeof *made);
+    if (made == NULL)
+        return lzt_fail_memory(error, sizeof *made);
+    made->file = lzt_source_file(table->source);
+    made->process = lzt_process();
+    made->durable = durable;
+    made->big_endian = table->format.big_endian;
+    status = find_end(made, table, error);
+    if (status == LZT_OK)
+        *writer = made;
+    else
+        lzt_writer_close(made);
+    return status;
+}
+
+enum lzt_status lzt_form_of_page(const struct lzt_table *table, uint64_t page, struct lzt_form *form, struct lzt_error *error)
+{
+    if (page >= table->pages)
+        return lzt_fail(error, LZT_USAGE, "page %" PRIu64 " of %" PRIu64, page, table->pages);
+    const struct lzt_layout *layout = &table->layouts[table->rows[page].layout];
+    enum lzt_status status = lzt_layout_problem(layout, error);
+    if (status == LZT_OK && lzt_layout_converts(layout))
+        status = lzt_fail(error, LZT_UNSUPPORTED, "YCbCr pixels are read as RGB, and not written but as JPEG");
+    if (status != LZT_OK)
+        return lzt_fail_at(error, status, (int64_t)page, -1);
+    *form = (struct lzt_form){
+        .size = sizeof *form,
+        .rows = layout->rows,
+        .columns = layout->columns,
+        .samples = layout->samples,
+        .kind = layout->kind,
+        .item_size = layout->item_size,
+        .compression = layout->compression,
+        .predictor = layout->predictor,
+        .chunk_rows = layout->chunk_rows,
+        .chunk_columns = layout->tiled ? layout->chunk_columns : 0,
+        .photometric = layout->photometric,
+        .level = -1,
+    };
+    return LZT_OK;
+}

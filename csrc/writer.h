@@ -1,0 +1,72 @@
+/* writer.h - a stack that is being written, for the rooms that do it: append.c, resume.c, parcel.c. */
+#ifndef LZT_WRITER_H
+#define LZT_WRITER_H
+
+#include "block.h"
+#include "entries.h"
+#include "os.h"
+
+/* An IFD whose link nobody could change at once: it lies across a line of the processor's cache. A copy of it takes its place. */
+struct lzt_crooked {
+    uint64_t ifd, tags;
+};
+
+struct lzt_writer {
+    struct lzt_file *file;
+    uint64_t process; /* that opened it: a forked child is another one */
+    int durable, big_endian;
+    int has[LZT_CHAINS]; /* in which chains pages to come are linked */
+    int grows;           /* 1: a classic file that becomes BigTIFF when it outgrows 4 GiB */
+    int roomy;           /* 1: blocks have room for a classic IFD even when they have none any more */
+    int turns;           /* 1: pages that wait make it BigTIFF when they are published */
+    uint64_t pages;      /* published */
+    uint64_t size;       /* of the file, as far as this writer knows */
+    uint64_t end;        /* where the next block may begin */
+    struct lzt_error dead;
+
+    /* Pages that were written and wait to be published. Links are where in the file. */
+    uint64_t waiting;
+    uint64_t heads[LZT_CHAINS];     /* the first one's IFDs; 0: none */
+    uint64_t published[LZT_CHAINS]; /* links that will lead to it */
+    uint64_t links[LZT_CHAINS];     /* of the last page that was written */
+
+    /* How pages to come are stored. */
+    int is_formed;
+    struct lzt_form form;
+    struct lzt_entries entries;
+    struct lzt_block block; /* of a page without tags of its own; length 0: to be built */
+    uint64_t reserved;      /* bytes before pixels, so that pages lie at equal distances; 0: not known yet */
+
+    /* What a writer finds that goes on. */
+    struct lzt_tag *known; /* tags of the last page, whose values need not be written again */
+    size_t known_count;
+    int known_big;                /* 1: in a BigTIFF IFD */
+    uint64_t tail, spacing;       /* where the last page's pixels end; from the page before to it; 0: not known */
+    struct lzt_crooked *crooked;  /* IFDs to be copied */
+    size_t crooked_count;
+    uint64_t crooked_link, crooked_next; /* the link of the last of them, and where its copy leads; 0: none */
+};
+
+/* Bytes from one place of the file on. Fails when the file has fewer. */
+enum lzt_status lzt_writer_read(struct lzt_writer *writer, uint64_t offset, void *bytes, size_t length, struct lzt_error *error);
+/* Let one link, or the header's, lead to target, by one write. A failure is the writer's end. */
+enum lzt_status lzt_writer_set_link(struct lzt_writer *writer, int chain, uint64_t link, uint64_t target, struct lzt_error *error);
+/* Write behind everything else; a failure is the writer's end. */
+enum lzt_status lzt_writer_write_pieces(struct lzt_writer *writer, uint64_t offset, const struct lzt_piece *pieces, size_t count,
+                                        struct lzt_error *error);
+
+/* Point to values that the last page of a file has already, and keep the distance of its pages. Once the form is known. */
+void lzt_writer_recall(struct lzt_writer *writer);
+/* *begun: the file has this very block there. It was written by a writer that was killed before it linked the page. */
+enum lzt_status lzt_writer_has_begun(struct lzt_writer *writer, const struct lzt_block *block, uint64_t start, int *begun, struct lzt_error *error);
+/* Write copies of IFDs whose links lie across a line; they wait with the pages to come. */
+enum lzt_status lzt_writer_straighten(struct lzt_writer *writer, struct lzt_error *error);
+/* Let the last IFD that was copied lead to where its copy does, once it is published: for those who opened the file before. */
+enum lzt_status lzt_writer_help_old_readers(struct lzt_writer *writer, struct lzt_error *error);
+
+/* A parcel's chunks, in their order, once it is complete. */
+struct lzt_piece lzt_parcel_chunk(const struct lzt_parcel *parcel, uint64_t chunk);
+uint64_t lzt_parcel_chunks(const struct lzt_parcel *parcel);
+int lzt_parcel_is_complete(const struct lzt_parcel *parcel);
+
+#endif

@@ -1,0 +1,208 @@
+"""AppendTiff: a stack that grows page by page."""
+
+from __future__ import annotations
+
+import itertools
+import operator
+import os
+from typing import TYPE_CHECKING, Any
+
+from lazytiff._choice import choose_stack
+from lazytiff._growing import GrowingArray, page_shape
+from lazytiff._pages import FrameType
+from lazytiff._pieces import pages_of, unmasked
+from lazytiff._shapes import check_page
+from lazytiff._style import inherited
+from lazytiff._tag_values import new_tags
+from lazytiff._writer import PageWriter
+from lazytiff.errors import FrameTypeError, LockedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
+
+    from lazytiff._file import OpenFile
+    from lazytiff._style import Style
+    from lazytiff._tag_values import NewTag
+
+
+class AppendTiff(GrowingArray):
+    """A stack that grows page by page: `lazytiff.empty(path, dtype)`, `lazytiff.open(path, "a")`.
+
+    A page is in the file for good when `append` returns its number: a program that dies at any moment leaves a valid
+    file with every page that was acknowledged, and others may read the file meanwhile. The array has the axes (page,
+    row, column[, sample]), and (0, 0, 0) elements before the first page; everything that was appended reads back. It
+    may be shared between threads, which append one after the other; a forked process may not append.
+    """
+
+    def __init__(self, file: OpenFile, style: Style, dtype: np.dtype[Any]) -> None:
+        super().__init__(file, PageWriter(file.table, durable=style.durable, workers=style.workers), dtype)
+        self._style = style
+        self._process = os.getpid()
+        self._is_extending = False
+        if len(file.table):
+            self._go_on()
+
+    def _go_on(self) -> None:
+        """Store pages to come as the last one is, as far as the user says nothing else."""
+        table, last = self._file.table, len(self._file.table) - 1
+        choose_stack(table, None)
+        frame = table.layout(last).frame_type
+        like = self._writer.form_of(table, last)
+        if self._style.photometric not in (-1, frame.photometric):
+            raise FrameTypeError(f"{self.path}: its pages are {frame}, and photometric says something else")
+        if self._style.description:
+            raise ValueError(f"{self.path} has pages, and `description` is for the first one; a page takes `tags`")
+        tags = inherited(self._style.stamped_tags(), table.tags(last))
+        self._writer.set_form(self._style.form(page_shape(frame), frame.dtype, like), tags)
+        self._frame_type = frame
+
+    # ---- Appending
+
+    def append(self, page: ArrayLike, *, tags: Mapping[str | int, Any] | None = None) -> int:
+        """Append a page of (row, column[, sample]) and return its number: from now on it is in the file.
+
+        Parameters
+        ----------
+        page
+            Anything that NumPy makes an array of. The first page sets rows, columns and samples; others must be like
+            it, in shape and dtype but for the byte order.
+        tags
+            Tags of this page alone, as for `lazytiff.empty`; they take the place of those that all pages have.
+
+        Raises
+        ------
+        FrameTypeError
+            The page does not go with the others.
+        ValueError, TypeError
+            No page of a TIFF file is like that, or tags are wrong.
+        FileFullError
+            With `bigtiff=False`: the page does not fit into 4 GiB. The file stays as it is.
+        OSError
+            The disk is full, and so on. The file keeps every page that was acknowledged, and this array takes no page
+            any more; `lazytiff.open(path, "a")` goes on.
+        LockedError
+            This process is a child of the one that opened the file.
+        ClosedError
+            It was closed.
+
+        In all cases but OSError nothing was written.
+
+        """
+        own = new_tags(tags) if tags is not None else ()
+        self._check_process()
+        with self._appending, self._file.source:
+            self._refuse_within_extend()
+            array = self._checked(page)
+            if self._frame_type is None:
+                return self._append_first(array, own)
+            return self._writer.append(array, own)
+
+    def extend(self, pages: Iterable[ArrayLike], *, batch: int = 1) -> int:
+        """Append pages, and return how many.
+
+        When pages raise something, the pages before are in the file, and the exception goes on. What is encoded is so
+        by all workers, some pages ahead of the one that is written, at most 64 MiB.
+
+        Parameters
+        ----------
+        pages
+            An array of (page, row, column[, sample]), of which no more is read at a time than 64 MiB or one of its
+            chunks, or anything that gives one page after the other.
+        batch
+            How many pages become part of the stack at a time. More than one is faster with `durability="power"`; a
+            crash, or an error of the disk, loses those of a batch that has not come to its end.
+
+        Raises what `append` raises.
+
+        """
+        if operator.index(batch) < 1:
+            raise ValueError(f"batch must be at least 1, not {batch}")
+        self._check_process()
+        with self._appending, self._file.source:
+            self._refuse_within_extend()
+            self._is_extending = True
+            try:
+                return self._extend(self._each(pages), batch)
+            finally:
+                self._is_extending = False
+
+    def _extend(self, pages: Iterator[NDArray[Any]], batch: int) -> int:
+        if self._frame_type is not None:
+            return self._writer.extend(pages, (), batch)
+        first = next(pages, None)
+        if first is None:
+            return 0
+        self._set_form(first)
+        try:
+            return self._writer.extend(itertools.chain([first], pages), self._style.description, batch)
+        finally:
+            self._settle_frame(first)
+
+    def _each(self, pages: Any) -> Iterator[NDArray[Any]]:
+        """Yield the pages, each of which goes with those before."""
+        if hasattr(pages, "shape") and hasattr(pages, "dtype"):
+            frame = self._frame_type
+            if len(pages.shape) == 2 or (frame is not None and tuple(pages.shape) == page_shape(frame)):  # noqa: PLR2004
+                raise FrameTypeError(f"{self._name()}: an array of {pages.shape} is one page: append(page) appends it")
+            if not pages.shape[0]:
+                return
+            pages = pages_of(pages, {3: "IYX", 4: "IYXS"}.get(len(pages.shape))).pages
+        expected: tuple[int, ...] | None = None
+        for page in pages:
+            array = self._checked(page, expected)
+            expected = array.shape
+            yield array
+
+    def _append_first(self, page: NDArray[Any], tags: Sequence[NewTag]) -> int:
+        self._set_form(page)
+        found = {tag.number: tag for tag in (*self._style.description, *tags)}
+        try:
+            return self._writer.append(page, list(found.values()))
+        finally:
+            self._settle_frame(page)
+
+    def _set_form(self, page: NDArray[Any]) -> None:
+        self._form = self._writer.set_form(self._style.form(page.shape, page.dtype), self._style.stamped_tags())
+
+    def _settle_frame(self, page: NDArray[Any]) -> None:
+        """After the first page, if it is in the file, others must be like it."""
+        if self._writer.pages:
+            rows, columns, *samples = page.shape
+            photometric = self._form["photometric"]
+            self._frame_type = FrameType(rows, columns, samples[0] if samples else 1, self._sample, photometric)
+
+    def _checked(self, page: Any, shape: tuple[int, ...] | None = None) -> NDArray[Any]:
+        """Return the page as an array; raise FrameTypeError when it does not go with the others."""
+        array = unmasked(page)
+        frame = self._frame_type
+        expected = shape if frame is None else page_shape(frame)
+        if array.shape == expected and (array.dtype is self._sample or array.dtype.newbyteorder("=") == self._sample):
+            return array
+        if array.dtype.newbyteorder("=") != self._sample or (expected is not None and array.shape != expected):
+            raise FrameTypeError(self._describe_odd(array, expected))
+        check_page(array.shape)
+        return array
+
+    def _describe_odd(self, array: NDArray[Any], expected: tuple[int, ...] | None) -> str:
+        known = "" if expected is None else f" {expected}"
+        text = (
+            f"{self._name()}: a page of {array.dtype} {array.shape} does not go with a stack of {self._sample}{known}"
+        )
+        if expected is not None and array.shape[1:] == expected:
+            return f"{text}; these are {len(array)} pages: extend(pages) appends them"
+        if array.dtype.newbyteorder("=") != self._sample:
+            return f"{text}: values are not converted; page.astype({str(self._sample)!r}) does that"
+        return text
+
+    def _check_process(self) -> None:
+        if os.getpid() != self._process:
+            raise LockedError(
+                f"{self._name()}: the process that this one was forked from appends to it; only that one may"
+            )
+
+    def _refuse_within_extend(self) -> None:
+        if self._is_extending:
+            raise RuntimeError(f"{self._name()}: to append while extend() takes pages would change their order")

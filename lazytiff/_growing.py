@@ -1,0 +1,131 @@
+"""What a stack that is being written looks like to those who read it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lazytiff import _summary
+from lazytiff._file_array import FileArray
+from lazytiff._pages import FrameType
+from lazytiff.errors import ClosedError, EmptyStackError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from lazytiff._file import OpenFile
+    from lazytiff._pages import Layout
+    from lazytiff._tags import Tags
+    from lazytiff._writer import PageWriter
+
+
+class GrowingArray(FileArray):
+    """The pages that a writer has published, as an array: whatever was appended reads back.
+
+    `_writer` alone knows how many pages there are; the page table follows when somebody reads.
+    """
+
+    def __init__(self, file: OpenFile, writer: PageWriter, dtype: np.dtype[Any]) -> None:
+        self._file = file
+        self._writer = writer
+        self._sample = dtype.newbyteorder("=")
+        self._frame_type: FrameType | None = None  # of the first page, once there is one
+        self._has_pages = True
+        self._all_numbers = np.arange(0)
+        self._renew()
+        file.source.after_fork(self._renew)
+
+    def _renew(self) -> None:
+        """Take new locks: after a fork the old ones may be held by threads that are no more."""
+        self._appending = threading.RLock()
+        self._catching_up = threading.Lock()
+
+    def _catch_up(self) -> None:
+        """Take in the pages that were appended since somebody looked."""
+        if len(self._file.table) < self._writer.pages and not self.closed:
+            with self._catching_up:
+                self._file.refresh()
+
+    @property
+    def _numbers(self) -> NDArray[np.intp]:  # type: ignore[override]
+        self._catch_up()
+        count = min(self._writer.pages, len(self._file.table))
+        if len(self._all_numbers) < count:
+            self._all_numbers = np.arange(2 * count)
+        return self._all_numbers[:count]
+
+    @property
+    def _layout(self) -> Layout:  # type: ignore[override]
+        self._require_pages()
+        self._catch_up()
+        return self._file.table.layout(0)
+
+    @property
+    def _frame(self) -> FrameType:
+        return self._frame_type or FrameType(0, 0, 1, self._sample, 1)
+
+    @property
+    def _has_samples(self) -> bool:  # type: ignore[override]
+        return self._frame.samples > 1
+
+    def _require_pages(self) -> None:
+        if not self._writer.pages:
+            raise EmptyStackError(
+                f"{self._file.source.name} has no pages yet: append one, then there is something to read"
+            )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Elements along each axis: (0, 0, 0) before the first page."""
+        return (self._writer.pages, *page_shape(self._frame))
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of an element, in this machine's byte order."""
+        return self._sample
+
+    @property
+    def chunk_shape(self) -> tuple[int, ...]:
+        """Elements along each axis of the pages' strips or tiles; zeros before the first page."""
+        return super().chunk_shape if self._writer.pages else (1, 0, 0)
+
+    def __getitem__(self, key: Any) -> Any:
+        """Read what NumPy's indexing selects of the pages so far: a new array, or a scalar."""
+        self._require_pages()
+        return super().__getitem__(key)
+
+    @property
+    def mode(self) -> str:
+        """How the file was opened."""
+        return "a"
+
+    @property
+    def tags(self) -> Tags:
+        """Tags of the first page."""
+        self._require_pages()
+        return super().tags
+
+    def refresh(self) -> int:
+        """Return 0: all pages come through this array."""
+        if self.closed:
+            raise ClosedError(f"{self._file.source.name} was closed; open it again")
+        return 0
+
+    # ---- Words
+
+    def _ways(self) -> str:
+        return super()._ways() if self._writer.pages else "no pages yet"
+
+    def __str__(self) -> str:
+        """Return the lines that TiffImages.jl shows: the kind of file, its size, and how much it may grow."""
+        size = os.path.getsize(self.path or "")
+        state = "closed" if self.closed else "writable"
+        addressable = (1 << (64 if self._writer.bigtiff else 32)) - 1
+        return _summary.block("AppendTiff", self._sample, self.shape, state=state, size=size, addressable=addressable)
+
+
+def page_shape(frame: FrameType) -> tuple[int, ...]:
+    return (frame.rows, frame.columns, *[frame.samples] * (frame.samples > 1))

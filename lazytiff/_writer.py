@@ -1,0 +1,200 @@
+"""Pages into a file, in their order: encoded by all workers, written by the thread that brings them."""
+
+from __future__ import annotations
+
+import errno
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from lazytiff import _binding, _pool
+from lazytiff.errors import FileFullError, LockedError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from typing import NoReturn
+
+    from numpy.typing import NDArray
+
+    from lazytiff._pages import PageTable
+    from lazytiff._tag_values import NewTag
+
+    Pixels = NDArray[Any]
+
+_SLICE_MILLISECONDS = 50  # after which a thread comes back from C, so that Python can interrupt it
+_INLINE_BYTES = 64 << 10  # less is encoded sooner than another thread wakes up
+_WAITING_BYTES = 64 << 20  # of pages that are being encoded, when their producer is faster than the disk
+
+
+class PageWriter:
+    """Goes on behind the last page of a table, whose source is locked for it. For one thread at a time."""
+
+    def __init__(self, table: PageTable, *, durable: bool, workers: int | None) -> None:
+        self._name = table.source.name
+        self._workers = workers
+        self._chunks = 1
+        self._dead = 0  # the errno of what failed
+        with table.source:
+            self._writer = _binding.Writer(table.handle, durable=durable)
+            table.source.at_close(self._writer.close)
+        self.pages = self._writer.pages  # published
+
+    @property
+    def bigtiff(self) -> bool:
+        """Whether readers find a BigTIFF file by now."""
+        return self._writer.bigtiff
+
+    def set_form(self, members: dict[str, Any], tags: Sequence[NewTag]) -> dict[str, Any]:
+        """Say how pages are stored (struct lzt_form); return that with its defaults. Before the first page."""
+        form = self._writer.set_form(members, tags)
+        across = -(-form["columns"] // form["chunk_columns"]) if form["chunk_columns"] else 1
+        self._chunks = across * -(-form["rows"] // form["chunk_rows"])
+        return form
+
+    def form_of(self, table: PageTable, page: int) -> dict[str, Any]:
+        """Return how that page is stored, for more such pages."""
+        with table.source:
+            return _binding.form_of_page(table.handle, page)
+
+    def append(self, page: Pixels, tags: Sequence[NewTag] = ()) -> int:
+        """Write a page and publish it; return its number."""
+        if self._dead:
+            self._refuse()
+        try:
+            if not self._writer.encodes or page.nbytes <= _INLINE_BYTES:
+                self.pages = self._writer.append(page, tags) + 1
+                return self.pages - 1
+        except OSError as error:
+            self._note(error)
+            raise
+        self.write(self._start(page), tags)
+        self.publish()
+        return self.pages - 1
+
+    def extend(self, pages: Iterable[Pixels], first_tags: Sequence[NewTag], batch: int) -> int:
+        """Write pages, published batch by batch; return how many. first_tags: of the first one.
+
+        When pages raise something, those that came before are published. Whoever gives pages may reuse their memory:
+        what is not written at once is copied.
+        """
+        if self._dead:
+            self._refuse()
+        before = self.pages
+        queue = _Queue(self, first_tags, batch)
+        try:
+            for page in pages:
+                queue.put(page)
+        except BaseException as error:
+            queue.finish(soon=not isinstance(error, Exception))
+            raise
+        queue.finish()
+        return self.pages - before
+
+    def write(self, page: Pixels | _Encoding, tags: Sequence[NewTag]) -> None:
+        """Write a page without publishing it."""
+        try:
+            self._writer.write(page.parcel() if isinstance(page, _Encoding) else page, tags)
+        except OSError as error:
+            self._note(error)
+            raise
+
+    def publish(self) -> None:
+        """Publish all pages that were written."""
+        try:
+            self._writer.publish()
+        except OSError as error:
+            self._note(error)
+            raise
+        finally:
+            self.pages = self._writer.pages
+
+    def encode(self, page: Pixels) -> Pixels | _Encoding:
+        """Begin to encode a copy of the page where it has to be encoded."""
+        return self._start(page.copy()) if self._writer.encodes else page
+
+    def _start(self, page: Pixels) -> _Encoding:
+        workers = min(self._workers or _pool.default_workers(), self._chunks)
+        return _Encoding(
+            _binding.Parcel(self._writer, page), page.nbytes, workers if page.nbytes > _INLINE_BYTES else 0
+        )
+
+    @property
+    def is_dead(self) -> bool:
+        """Whether a write failed, after which this writer takes no page any more."""
+        return bool(self._dead)
+
+    def _note(self, error: OSError) -> None:
+        """Remember what failed: nobody knows what the file holds behind its last page."""
+        if not isinstance(error, FileFullError | LockedError):
+            self._dead = error.errno or errno.EIO
+
+    def _refuse(self) -> NoReturn:
+        text = "an earlier write failed; what was acknowledged is in the file; lazytiff.open(path, 'a') goes on with it"
+        raise OSError(self._dead, text, self._name)
+
+
+class _Encoding:
+    """A page that is being encoded."""
+
+    def __init__(self, parcel: _binding.Parcel, nbytes: int, workers: int) -> None:
+        self.nbytes = nbytes
+        self._parcel = parcel
+        self._running = _pool.start(self._work, workers, parcel.cancel)
+
+    def _work(self) -> None:
+        while self._parcel.encode(_SLICE_MILLISECONDS):
+            pass
+
+    def parcel(self) -> _binding.Parcel:
+        """Wait until it is encoded."""
+        self._running.wait()
+        return self._parcel
+
+    def cancel(self) -> None:
+        """Let its threads end soon."""
+        self._parcel.cancel()
+
+
+class _Queue:
+    """Pages on their way into the file, in their order; those that wait for their turn are bounded."""
+
+    def __init__(self, writer: PageWriter, first_tags: Sequence[NewTag], batch: int) -> None:
+        self._writer = writer
+        self._tags = first_tags
+        self._batch = batch
+        self._unpublished = 0
+        self._waiting: deque[_Encoding] = deque()
+        self._broken = False
+
+    def put(self, page: Pixels) -> None:
+        """Write the page, or have it encoded and write those that are."""
+        ready = self._writer.encode(page)
+        if not isinstance(ready, _Encoding):
+            self._write(ready)
+            return
+        self._waiting.append(ready)
+        while sum(encoding.nbytes for encoding in self._waiting) > _WAITING_BYTES:
+            self._write(self._waiting.popleft())
+
+    def _write(self, page: Pixels | _Encoding) -> None:
+        self._broken = True  # unless this comes to its end: what waits must not be written in its place
+        tags, self._tags = self._tags, ()
+        self._writer.write(page, tags)
+        self._unpublished += 1
+        if self._unpublished >= self._batch:
+            self._publish()
+        self._broken = False
+
+    def _publish(self) -> None:
+        self._writer.publish()
+        self._unpublished = 0
+
+    def finish(self, *, soon: bool = False) -> None:
+        """Write what waits, and publish what was written; soon: without what still has to be encoded."""
+        try:
+            while self._waiting and not self._broken and not soon:
+                self._write(self._waiting.popleft())
+        finally:
+            for encoding in self._waiting:
+                encoding.cancel()
+            if self._unpublished and not self._writer.is_dead:
+                self._publish()
