@@ -191,7 +191,17 @@ static int survive_lerc(const float *items)
 {
     float back[NAN_ITEMS];
     int same = 0;
-    const struct lzt_form form = {sizeof form, NAN_ROWS, NAN_COLUMNS, NAN_SAMPLES, LZT_FLOAT, sizeof *items, LZT_LERC, 1, NAN_ROWS, 0, 1, -1, NULL, 0};
+    const struct lzt_form form = {.size = sizeof form,
+                                  .rows = NAN_ROWS,
+                                  .columns = NAN_COLUMNS,
+                                  .samples = NAN_SAMPLES,
+                                  .kind = LZT_FLOAT,
+                                  .item_size = sizeof *items,
+                                  .compression = LZT_LERC,
+                                  .predictor = 1,
+                                  .chunk_rows = NAN_ROWS,
+                                  .photometric = 1,
+                                  .level = -1};
     const struct lzt_pixels pixels = {items, sizeof *items * NAN_SAMPLES * NAN_COLUMNS, sizeof *items * NAN_SAMPLES, sizeof *items, 0};
     struct lzt_encoder encoder = {0};
     struct lzt_decoder *decoder = NULL;

@@ -8,15 +8,26 @@
 
 enum { FORM_ROWS = 37, FORM_COLUMNS = 50, MOST_CHUNKS = 64 };
 
-static const uint16_t all_codecs[] = {LZT_NONE, LZT_CCITT_G4, LZT_LZW, LZT_JPEG, LZT_DEFLATE, LZT_PACKBITS, LZT_LERC, LZT_LZMA, LZT_ZSTD, LZT_WEBP};
-static const uint16_t all_kinds[][2] = {{LZT_BOOL, 1}, {LZT_UINT, 1},  {LZT_UINT, 2},  {LZT_UINT, 4},  {LZT_UINT, 8},    {LZT_INT, 1},     {LZT_INT, 2},
-                                        {LZT_INT, 4},  {LZT_INT, 8},   {LZT_FLOAT, 2}, {LZT_FLOAT, 4}, {LZT_FLOAT, 8},   {LZT_COMPLEX, 8}, {LZT_COMPLEX, 16}};
+static const uint16_t all_codecs[] = {LZT_NONE,     LZT_CCITT_G4, LZT_LZW,  LZT_JPEG, LZT_DEFLATE,
+                                      LZT_PACKBITS, LZT_LERC,     LZT_LZMA, LZT_ZSTD, LZT_WEBP};
+static const uint16_t all_kinds[][2] = {{LZT_BOOL, 1},  {LZT_UINT, 1},  {LZT_UINT, 2},  {LZT_UINT, 4},    {LZT_UINT, 8},
+                                        {LZT_INT, 1},   {LZT_INT, 2},   {LZT_INT, 4},   {LZT_INT, 8},     {LZT_FLOAT, 2},
+                                        {LZT_FLOAT, 4}, {LZT_FLOAT, 8}, {LZT_COMPLEX, 8}, {LZT_COMPLEX, 16}};
 enum { CODECS = sizeof all_codecs / sizeof *all_codecs, KINDS = sizeof all_kinds / sizeof *all_kinds };
 
 static inline struct lzt_form form_of(uint16_t kind, uint16_t item_size, uint32_t samples, uint16_t compression)
 {
-    return (struct lzt_form){.size = sizeof(struct lzt_form), .rows = FORM_ROWS, .columns = FORM_COLUMNS, .samples = samples, .kind = kind,
-                             .item_size = item_size, .compression = compression, .predictor = 1, .chunk_rows = 16, .photometric = 1, .level = -1};
+    return (struct lzt_form){.size = sizeof(struct lzt_form),
+                             .rows = FORM_ROWS,
+                             .columns = FORM_COLUMNS,
+                             .samples = samples,
+                             .kind = kind,
+                             .item_size = item_size,
+                             .compression = compression,
+                             .predictor = 1,
+                             .chunk_rows = 16,
+                             .photometric = 1,
+                             .level = -1};
 }
 
 static inline size_t form_bytes(const struct lzt_form *form) { return (size_t)form->rows * form->columns * form->samples * form->item_size; }
@@ -96,7 +107,8 @@ static inline struct arranged arrange(const struct lzt_form *form, const uint8_t
     for (uint32_t r = 0; r < form->rows; r++)
         for (uint32_t c = 0; c < form->columns; c++)
             for (uint32_t s = 0; s < form->samples; s++, items += form->item_size)
-                put_arranged(form, items, swapped, arranged.memory.bytes + before + r * pixels->row_stride + c * pixels->column_stride + s * pixels->sample_stride);
+                put_arranged(form, items, swapped,
+                             arranged.memory.bytes + before + r * pixels->row_stride + c * pixels->column_stride + s * pixels->sample_stride);
     pixels->data = arranged.memory.bytes + before;
     pixels->swapped = (uint32_t)swapped;
     CHECK(mprotect(arranged.memory.map, arranged.memory.map_size - (size_t)sysconf(_SC_PAGESIZE), PROT_READ) == 0);
@@ -116,7 +128,8 @@ static inline size_t chunks_of(const struct lzt_form *form)
     return (size_t)((form->rows - 1) / form->chunk_rows + 1) * ((form->columns - 1) / width + 1);
 }
 
-static inline struct chunks encode_form(struct lzt_encoder *encoder, const struct lzt_form *form, int big_endian, const struct lzt_pixels *pixels)
+static inline struct chunks encode_form(struct lzt_encoder *encoder, const struct lzt_form *form, int big_endian,
+                                        const struct lzt_pixels *pixels)
 {
     struct chunks chunks = {.count = chunks_of(form)};
     struct lzt_error error;

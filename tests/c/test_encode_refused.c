@@ -98,7 +98,8 @@ static void test_levels(void)
 
 static void test_other_codecs(void)
 {
-    static const uint16_t others[] = {0, LZT_CCITT_RLE, LZT_CCITT_G3, LZT_OLD_JPEG, LZT_NEXT, LZT_PIXARLOG, LZT_DEFLATE_OLD, LZT_JBIG, LZT_SGILOG, 65535};
+    static const uint16_t others[] = {0,        LZT_CCITT_RLE,   LZT_CCITT_G3, LZT_OLD_JPEG, LZT_NEXT,
+                                      LZT_JBIG, LZT_DEFLATE_OLD, LZT_PIXARLOG, LZT_SGILOG,   65535};
     for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
         REFUSE(LZT_UNSUPPORTED, "no pages are written with Compression", others[i], LZT_UINT, 1, 1, );
         CHECK(!lzt_codec_encodes(others[i]));
@@ -111,7 +112,8 @@ static void test_codecs_of_libtiff(void)
     struct lzt_error error;
     CHECK(lzt_codec_encodes(LZT_NONE) && lzt_codec_encodes(LZT_LZW) && lzt_codec_encodes(LZT_PACKBITS));
     for (size_t i = 0; i < CODECS; i++) {
-        struct lzt_form form = form_of(all_codecs[i] == LZT_CCITT_G4 ? LZT_BOOL : LZT_UINT, 1, all_codecs[i] == LZT_WEBP ? 3 : 1, all_codecs[i]);
+        const uint16_t codec = all_codecs[i];
+        const struct lzt_form form = form_of(codec == LZT_CCITT_G4 ? LZT_BOOL : LZT_UINT, 1, codec == LZT_WEBP ? 3 : 1, codec);
         CHECK(!lzt_codec_encodes(all_codecs[i]) || lzt_codec_available(all_codecs[i]));
         check_status(lzt_encode_check(&form, &error), lzt_codec_encodes(all_codecs[i]) ? LZT_OK : LZT_UNSUPPORTED, &error, "does not encode");
     }
