@@ -3,7 +3,6 @@
 #include <stdlib.h>
 
 #include "bytes.h"
-#include "encode.h"
 #include "error.h"
 #include "form.h"
 #include "layout.h"
@@ -209,7 +208,7 @@ static enum lzt_status encode_and_write(struct lzt_writer *writer, const struct 
     struct lzt_parcel *parcel;
     enum lzt_status status = lzt_parcel_open(writer, pixels, &parcel, error);
     if (status == LZT_OK)
-        status = lzt_parcel_encode(parcel, 0, error);
+        status = lzt_parcel_encode_alone(parcel, &writer->encoder, error);
     if (status == LZT_OK)
         status = write_page(writer, parcel, NULL, tags, count, error);
     lzt_parcel_close(parcel);
@@ -331,6 +330,7 @@ void lzt_writer_close(struct lzt_writer *writer)
         return;
     lzt_entries_free(&writer->entries);
     lzt_block_free(&writer->block);
+    lzt_encoder_close(&writer->encoder);
     free(writer->known);
     free(writer->crooked);
     free(writer);

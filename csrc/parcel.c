@@ -2,7 +2,6 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 
-#include "encode.h"
 #include "error.h"
 #include "form.h"
 #include "writer.h"
@@ -125,4 +124,9 @@ enum lzt_status lzt_parcel_encode(struct lzt_parcel *parcel, uint32_t millisecon
     enum lzt_status status = work(parcel, &encoder, milliseconds, error);
     lzt_encoder_close(&encoder);
     return status;
+}
+
+enum lzt_status lzt_parcel_encode_alone(struct lzt_parcel *parcel, struct lzt_encoder *encoder, struct lzt_error *error)
+{
+    return work(parcel, encoder, 0, error);
 }

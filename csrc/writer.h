@@ -3,6 +3,7 @@
 #define LZT_WRITER_H
 
 #include "block.h"
+#include "encode.h"
 #include "entries.h"
 #include "os.h"
 
@@ -37,6 +38,8 @@ struct lzt_writer {
     struct lzt_block block; /* of a page without tags of its own; length 0: to be built */
     uint64_t reserved;      /* bytes before pixels, so that pages lie at equal distances; 0: not known yet */
 
+    struct lzt_encoder encoder; /* for pages that the writer's own thread encodes */
+
     /* What a writer finds that goes on. */
     struct lzt_tag *known; /* tags of the last page, whose values need not be written again */
     size_t known_count;
@@ -68,5 +71,7 @@ enum lzt_status lzt_writer_help_old_readers(struct lzt_writer *writer, struct lz
 struct lzt_piece lzt_parcel_chunk(const struct lzt_parcel *parcel, uint64_t chunk);
 uint64_t lzt_parcel_chunks(const struct lzt_parcel *parcel);
 int lzt_parcel_is_complete(const struct lzt_parcel *parcel);
+/* Encode all of it in this thread, with what an encoder has kept of the page before. */
+enum lzt_status lzt_parcel_encode_alone(struct lzt_parcel *parcel, struct lzt_encoder *encoder, struct lzt_error *error);
 
 #endif

@@ -79,6 +79,11 @@ class Running:
         _pool.submit(work)
         self._threads += 1
 
+    @property
+    def is_over(self) -> bool:
+        """Whether all threads have ended."""
+        return self._ends.qsize() == self._threads
+
     def wait(self) -> None:
         """Return when all have ended; raise what the first failing one raised.
 

@@ -60,13 +60,13 @@ class PageWriter:
         if self._dead:
             self._refuse()
         try:
-            if not self._writer.encodes or page.nbytes <= _INLINE_BYTES:
+            if not self.encodes(page):
                 self.pages = self._writer.append(page, tags) + 1
                 return self.pages - 1
         except OSError as error:
             self._note(error)
             raise
-        self.write(self._start(page), tags)
+        self.write(self.start(page), tags)
         self.publish()
         return self.pages - 1
 
@@ -107,15 +107,14 @@ class PageWriter:
         finally:
             self.pages = self._writer.pages
 
-    def encode(self, page: Pixels) -> Pixels | _Encoding:
-        """Begin to encode a copy of the page where it has to be encoded."""
-        return self._start(page.copy()) if self._writer.encodes else page
+    def encodes(self, page: Pixels) -> bool:
+        """Whether the page has to be encoded, and is worth other threads' while."""
+        return self._writer.encodes and page.nbytes > _INLINE_BYTES
 
-    def _start(self, page: Pixels) -> _Encoding:
+    def start(self, page: Pixels) -> _Encoding:
+        """Begin to encode the page."""
         workers = min(self._workers or _pool.default_workers(), self._chunks)
-        return _Encoding(
-            _binding.Parcel(self._writer, page), page.nbytes, workers if page.nbytes > _INLINE_BYTES else 0
-        )
+        return _Encoding(_binding.Parcel(self._writer, page), page.nbytes, workers)
 
     @property
     def is_dead(self) -> bool:
@@ -144,6 +143,11 @@ class _Encoding:
         while self._parcel.encode(_SLICE_MILLISECONDS):
             pass
 
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody has to wait for it."""
+        return self._running.is_over
+
     def parcel(self) -> _binding.Parcel:
         """Wait until it is encoded."""
         self._running.wait()
@@ -163,23 +167,32 @@ class _Queue:
         self._batch = batch
         self._unpublished = 0
         self._waiting: deque[_Encoding] = deque()
+        self._waiting_bytes = 0
         self._broken = False
 
     def put(self, page: Pixels) -> None:
         """Write the page, or have it encoded and write those that are."""
-        ready = self._writer.encode(page)
-        if not isinstance(ready, _Encoding):
-            self._write(ready)
+        if not self._writer.encodes(page):
+            self._write(page)
             return
-        self._waiting.append(ready)
-        while sum(encoding.nbytes for encoding in self._waiting) > _WAITING_BYTES:
-            self._write(self._waiting.popleft())
+        self._waiting.append(self._writer.start(page.copy()))
+        self._waiting_bytes += page.nbytes
+        while self._waiting and (self._waiting_bytes > _WAITING_BYTES or self._waiting[0].is_over):
+            self._write_next()
+
+    def _write_next(self) -> None:
+        encoding = self._waiting.popleft()
+        self._waiting_bytes -= encoding.nbytes
+        self._write(encoding)
 
     def _write(self, page: Pixels | _Encoding) -> None:
         self._broken = True  # unless this comes to its end: what waits must not be written in its place
         tags, self._tags = self._tags, ()
-        self._writer.write(page, tags)
-        self._unpublished += 1
+        if self._batch == 1 and not isinstance(page, _Encoding):
+            self._writer.append(page, tags)
+        else:
+            self._writer.write(page, tags)
+            self._unpublished += 1
         if self._unpublished >= self._batch:
             self._publish()
         self._broken = False
@@ -192,7 +205,7 @@ class _Queue:
         """Write what waits, and publish what was written; soon: without what still has to be encoded."""
         try:
             while self._waiting and not self._broken and not soon:
-                self._write(self._waiting.popleft())
+                self._write_next()
         finally:
             for encoding in self._waiting:
                 encoding.cancel()
