@@ -132,12 +132,13 @@ def open(
         With mode "r+": somebody changes the structure of the file. With mode "a": somebody writes to it.
 
     """
-    if mode == "a":
-        _check_appending(mmap=mmap, guard=guard, pages=pages)
+    if mode == "a" and not mmap:
+        if guard or pages is not None:
+            raise ValueError("mode 'a' is for all pages of a file, which are decoded: it takes neither guard nor pages")
         return resume(file, dtype, cache_bytes, codecs, {"workers": workers, **options})
     if options or dtype is not None:
         raise TypeError(f"{', '.join(options) or 'dtype'} is for mode 'a'")
-    check_mode(mode, mmap=mmap, guard=guard)
+    check_mode(mode, mmap=mmap, guard=guard, others=("a",))
     opened = OpenFile.open(file, workers, cache_bytes, codecs, mode if mode == "r+" else "r")
     return make_array(opened, pages, squeeze=squeeze, mmap=mmap, mode=mode, guard=guard)
 
@@ -160,17 +161,12 @@ def make_array(
     return array
 
 
-def _check_appending(*, mmap: bool, guard: bool, pages: Any) -> None:
-    if mmap or guard or pages is not None:
-        raise ValueError("mode 'a' is for all pages of a file, which are decoded: without mmap, guard and pages")
-
-
-def check_mode(mode: str, *, mmap: bool, guard: bool) -> None:
-    """Raise ValueError for a mode, or a guard, that there is not."""
-    modes = ("r", "r+", "c") if mmap else ("r",)
+def check_mode(mode: str, *, mmap: bool, guard: bool, others: tuple[str, ...] = ()) -> None:
+    """Raise ValueError for a mode, or a guard, that there is not; others: modes besides those of reading."""
+    modes = ("r", "r+", "c") if mmap else ("r", *others)
     if mode not in modes:
         advice = "; 'r+' and 'c' are for mmap=True" if mode in ("r+", "c") else ""
-        raise ValueError(f"mode must be {', '.join(map(repr, modes))}, or 'a' for lazytiff.open, not {mode!r}{advice}")
+        raise ValueError(f"mode must be {', '.join(map(repr, modes))}, not {mode!r}{advice}")
     if guard and not mmap:
         raise ValueError("guard=True is for mmap=True: an array that decodes what is touched never maps its file")
 

@@ -213,12 +213,14 @@ def test_implicit_conversion_is_bounded(monkeypatch):
 # ---- arguments
 
 
-@pytest.mark.parametrize("mode", ["w", "r+", "c", "a", "rb", "", None, "R"])
-@pytest.mark.parametrize("opener", [lazytiff.open, lazytiff.load])
-def test_mode(opener, mode, tmp_path):
+@pytest.mark.parametrize("mode", ["w", "r+", "c", "rb", "", None, "R", "A"])
+@pytest.mark.parametrize(("opener", "modes"), [(lazytiff.open, "'r', 'a'"), (lazytiff.load, "'r'")])
+def test_mode(opener, modes, mode, tmp_path):
     """Any mode but those that there are is a ValueError that lists them; no file is made."""
-    with pytest.raises(ValueError, match="mode must be 'r'"):
+    with pytest.raises(ValueError, match=f"mode must be {modes}, not"):
         opener(tmp_path / "none.tif", mode)
+    with pytest.raises(ValueError, match="mode must be 'r', not 'a'"):
+        lazytiff.load(tmp_path / "none.tif", "a")
     assert list(tmp_path.iterdir()) == []
 
 
