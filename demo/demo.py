@@ -1,13 +1,14 @@
-"""The main job of lazytiff on real data: open a TIFF stack lazily, look at one slice, project the maximum of all pages.
+"""The main jobs of lazytiff on real data: write a stack page by page while others read it, and look into it lazily.
 
-    ./dev demo         the MRI volume that the nibabel package ships, written as a compressed multi-page TIFF
-    ./dev demo FILE    a TIFF file of yours
+    ./dev demo         the MRI volume that the nibabel package ships
+    ./dev demo FILE    a TIFF file of yours, which is only looked at
 
 The pictures go to the folder demo-output in the current directory.
 """
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import threading
 import time
@@ -37,6 +38,9 @@ MIN_IS_WHITE, RGB, PALETTE, CMYK, YCBCR = 0, 2, 3, 5, 6  # PhotometricInterpreta
 def main() -> None:
     """Show what it takes to look into a TIFF stack."""
     warnings.showwarning = lambda message, *_: print("warning:", message)
+    if sys.argv[1:2] == ["--follow"]:
+        follow(sys.argv[2])
+        return
     try:
         OUTPUT.mkdir(exist_ok=True)
         with CountedFile(Path(sys.argv[1]) if len(sys.argv) > 1 else write_mri()) as file:
@@ -51,11 +55,38 @@ def write_mri() -> Path:
 
     source = Path(nib.__file__).parent / "tests/data/example4d.nii.gz"
     volume = np.asarray(nib.load(source).dataobj)[..., 0]  # (left, front, up) of the first time point
-    pages = [Image.fromarray(page) for page in volume[:, ::-1].T.astype(np.uint16)]
     path = OUTPUT / "mri.tif"
-    pages[0].save(path, save_all=True, append_images=pages[1:], compression="tiff_adobe_deflate")
-    print(f"A real MRI volume, {source.name} of the nibabel package, was written to {path.absolute()}.\n")
+    path.unlink(missing_ok=True)
+    print(f"A real MRI volume, {source.name} of the nibabel package, goes to {path.absolute()},")
+    print("page by page, as from a microscope; another process follows the file meanwhile.\n")
+    stream(path, volume[:, ::-1].T.astype(np.uint16), f"{source.name}, {len(volume.T)} axial slices")
     return path
+
+
+def stream(path: Path, slices: NDArray[np.uint16], description: str) -> None:
+    """Append the slices, and print when the process that follows the file has each of them."""
+    command = [sys.executable, __file__, "--follow", str(path)]
+    print(f"{'page':>6}{'appended in':>16}{'seen elsewhere after':>24}{'its maximum':>16}")
+    with (
+        subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as follower,  # noqa: S603  # this very program
+        lazytiff.empty(path, slices.dtype, compression="deflate", predictor=True, description=description) as out,
+    ):
+        for page in slices:
+            start = time.perf_counter()
+            number = out.append(page)
+            appended = time.perf_counter()
+            seen, maximum = map(int, follower.stdout.readline().split())
+            now = time.perf_counter()
+            if (seen, maximum) != (number, page.max()):
+                sys.exit(f"page {number} with maximum {page.max()} was seen as page {seen} with maximum {maximum}")
+            print(f"{number:>6}{1e3 * (appended - start):>13.2f} ms{1e3 * (now - appended):>21.1f} ms{maximum:>16}")
+        print(f"\n{out}\n")
+
+
+def follow(path: str) -> None:
+    """Print the number and the maximum of each page that comes, as the second process; end with the writer."""
+    for number, page in enumerate(lazytiff.follow(path, poll=0.005)):
+        print(number, page.max(), flush=True)
 
 
 class CountedFile:
