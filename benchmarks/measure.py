@@ -32,7 +32,8 @@ def main(side: str, name: str = "", file: str = "") -> None:
         result = getattr(workload, side)(given)
         times.append((time.perf_counter() - start, time.process_time() - start_cpu))
     seconds, cpu = map(min, zip(*times, strict=True))
-    print(json.dumps({"seconds": seconds, "cpu": cpu, "peak": peak_memory(), "digest": digest(result)}))
+    report = {"seconds": seconds, "cpu": cpu, "peak": peak_memory(), "note": getattr(result, "note", "")}
+    print(json.dumps({**report, "digest": digest(result)}))
 
 
 def peak_memory() -> int:

@@ -44,6 +44,9 @@ def main() -> None:
         outcome = compare(workload, options.cache, options.rounds)
         report["workloads"].append(outcome)
         print(line(workload, outcome), flush=True)
+        for side, note in outcome["notes"].items():
+            if note:
+                print(f"    {side}: {note}", flush=True)
     if options.json:
         options.json.write_text(json.dumps(report, indent=1), encoding="utf-8")
     sys.exit(not all(outcome["equal"] and outcome["met"] for outcome in report["workloads"]))
@@ -81,6 +84,7 @@ def compare(workload: Workload, cache: Path, rounds: int) -> dict[str, Any]:
         "name": workload.name,
         "equal": len({run["digest"] for side in SIDES for run in runs[side]}) == 1,
         **{key: {side: [run[key] for run in runs[side]] for side in SIDES} for key in ("seconds", "cpu")},
+        "notes": {side: runs[side][-1]["note"] for side in SIDES},
         "ratios": ratios,
         "memory": memory,
         "met": (workload.faster is None or median(ratios) >= workload.faster)

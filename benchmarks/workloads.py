@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import files
 import mapped
+import writing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -134,6 +135,40 @@ def trace_beside_pages(name: str, repeat: int, faster: float | None = None) -> W
     )
 
 
+def append_small(
+    name: str, about: str, count: int, peer: Callable[[Any], Any], faster: float, *, timed: bool
+) -> Workload:
+    """Measure how fast small pages are appended."""
+    prepare = partial(writing.small, count=count)
+    return Workload(
+        name,
+        about,
+        "pages-100000.tif",
+        partial(files.many_pages, count=100_000, side=16),
+        partial(writing.append, timed=timed),
+        peer,
+        prepare,
+        prepare,
+        faster=faster,
+    )
+
+
+def append_encoded(codec: str, job: Callable[..., Any], *, predictor: bool) -> Workload:
+    """Measure how fast pages are encoded and appended, both sides at their defaults."""
+    stored = codec + ("-predictor" if predictor else "")
+    return Workload(
+        f"{job.__name__}-{stored}",
+        f"{job.__name__} 50 pages of 1024 x 1024 microscope-like uint16, {stored}, defaults of both sides",
+        "microscope-none.tif",
+        partial(files.microscope, compression=None),
+        partial(job, compression=codec, predictor=predictor),
+        partial(writing.append_peer, compression=codec, predictor=predictor),
+        writing.microscope,
+        writing.microscope,
+        faster=1.5,
+    )
+
+
 def touch(repeat: int) -> str:
     """Say which touch of the pixels is measured."""
     return "first touch" if repeat == 1 else f"touched before: best of {repeat}"
@@ -202,5 +237,49 @@ WORKLOADS = [
         mapped.view,
         mapped.view_peer,
         faster=50,
+    ),
+    append_small(
+        "append-small",
+        "append 20,000 pages of 64 x 64 uint8, each behind its IFD",
+        20_000,
+        partial(writing.append_peer, timed=True),
+        8,
+        timed=True,
+    ),
+    append_small(
+        "append-flat",
+        "append 200,000 pages of 64 x 64 uint8 to one file; peer: to ten files, one after the other",
+        200_000,
+        writing.in_parts,
+        0.9,
+        timed=False,
+    ),
+    Workload(
+        "append-large",
+        "append 48 pages of 2048 x 2048 uint16; peer: os.write of the same bytes",
+        "pages-100000.tif",
+        partial(files.many_pages, count=100_000, side=16),
+        writing.append,
+        writing.bare,
+        writing.large,
+        writing.large,
+        faster=0.9,
+    ),
+    *(
+        append_encoded(codec, job, predictor=predictor)
+        for codec in ("deflate", "zstd")
+        for predictor in (False, True)
+        for job in (writing.append, writing.extend)
+    ),
+    Workload(
+        "reopen-100k",
+        "open a file of 100,000 pages and append one",
+        "pages-100000.tif",
+        partial(files.many_pages, count=100_000, side=16),
+        writing.go_on,
+        writing.go_on_peer,
+        writing.copy,
+        writing.copy,
+        faster=60,
     ),
 ]

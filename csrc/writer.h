@@ -22,6 +22,7 @@ struct lzt_writer {
     int turns;           /* 1: pages that wait make it BigTIFF when they are published */
     uint64_t pages;      /* published */
     uint64_t size;       /* of the file, as far as this writer knows */
+    uint64_t checked;    /* when it was seen last that the file has this size, in milliseconds; 0: never */
     uint64_t end;        /* where the next block may begin */
     struct lzt_error dead;
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import operator
-import os
 from typing import TYPE_CHECKING, Any
 
 from lazytiff._choice import choose_stack
@@ -15,10 +14,11 @@ from lazytiff._shapes import check_page
 from lazytiff._style import inherited
 from lazytiff._tag_values import new_tags
 from lazytiff._writer import PageWriter
-from lazytiff.errors import FrameTypeError, LockedError
+from lazytiff.errors import FrameTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from typing import NoReturn
 
     import numpy as np
     from numpy.typing import ArrayLike, NDArray
@@ -40,7 +40,6 @@ class AppendTiff(GrowingArray):
     def __init__(self, file: OpenFile, style: Style, dtype: np.dtype[Any]) -> None:
         super().__init__(file, PageWriter(file.table, durable=style.durable, workers=style.workers), dtype)
         self._style = style
-        self._process = os.getpid()
         self._is_extending = False
         if len(file.table):
             self._go_on()
@@ -57,7 +56,7 @@ class AppendTiff(GrowingArray):
             raise ValueError(f"{self.path} has pages, and `description` is for the first one; a page takes `tags`")
         tags = inherited(self._style.stamped_tags(), table.tags(last))
         self._writer.set_form(self._style.form(page_shape(frame), frame.dtype, like), tags)
-        self._frame_type = frame
+        self._settle(frame)
 
     # ---- Appending
 
@@ -92,9 +91,9 @@ class AppendTiff(GrowingArray):
 
         """
         own = new_tags(tags) if tags is not None else ()
-        self._check_process()
         with self._appending, self._file.source:
-            self._refuse_within_extend()
+            if self._is_extending:
+                self._refuse_within_extend()
             array = self._checked(page)
             if self._frame_type is None:
                 return self._append_first(array, own)
@@ -120,9 +119,9 @@ class AppendTiff(GrowingArray):
         """
         if operator.index(batch) < 1:
             raise ValueError(f"batch must be at least 1, not {batch}")
-        self._check_process()
         with self._appending, self._file.source:
-            self._refuse_within_extend()
+            if self._is_extending:
+                self._refuse_within_extend()
             self._is_extending = True
             try:
                 return self._extend(self._each(pages), batch)
@@ -144,8 +143,7 @@ class AppendTiff(GrowingArray):
     def _each(self, pages: Any) -> Iterator[NDArray[Any]]:
         """Yield the pages, each of which goes with those before."""
         if hasattr(pages, "shape") and hasattr(pages, "dtype"):
-            frame = self._frame_type
-            if len(pages.shape) == 2 or (frame is not None and tuple(pages.shape) == page_shape(frame)):  # noqa: PLR2004
+            if len(pages.shape) == 2 or tuple(pages.shape) == self._page_shape:  # noqa: PLR2004
                 raise FrameTypeError(f"{self._name()}: an array of {pages.shape} is one page: append(page) appends it")
             if not pages.shape[0]:
                 return
@@ -172,13 +170,12 @@ class AppendTiff(GrowingArray):
         if self._writer.pages:
             rows, columns, *samples = page.shape
             photometric = self._form["photometric"]
-            self._frame_type = FrameType(rows, columns, samples[0] if samples else 1, self._sample, photometric)
+            self._settle(FrameType(rows, columns, samples[0] if samples else 1, self._sample, photometric))
 
     def _checked(self, page: Any, shape: tuple[int, ...] | None = None) -> NDArray[Any]:
         """Return the page as an array; raise FrameTypeError when it does not go with the others."""
         array = unmasked(page)
-        frame = self._frame_type
-        expected = shape if frame is None else page_shape(frame)
+        expected = shape if self._frame_type is None else self._page_shape
         if array.shape == expected and (array.dtype is self._sample or array.dtype.newbyteorder("=") == self._sample):
             return array
         if array.dtype.newbyteorder("=") != self._sample or (expected is not None and array.shape != expected):
@@ -197,12 +194,5 @@ class AppendTiff(GrowingArray):
             return f"{text}: values are not converted; page.astype({str(self._sample)!r}) does that"
         return text
 
-    def _check_process(self) -> None:
-        if os.getpid() != self._process:
-            raise LockedError(
-                f"{self._name()}: the process that this one was forked from appends to it; only that one may"
-            )
-
-    def _refuse_within_extend(self) -> None:
-        if self._is_extending:
-            raise RuntimeError(f"{self._name()}: to append while extend() takes pages would change their order")
+    def _refuse_within_extend(self) -> NoReturn:
+        raise RuntimeError(f"{self._name()}: to append while extend() takes pages would change their order")

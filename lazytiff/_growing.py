@@ -33,6 +33,7 @@ class GrowingArray(FileArray):
         self._writer = writer
         self._sample = dtype.newbyteorder("=")
         self._frame_type: FrameType | None = None  # of the first page, once there is one
+        self._page_shape: tuple[int, ...] | None = None
         self._has_pages = True
         self._all_numbers = np.arange(0)
         self._renew()
@@ -42,6 +43,10 @@ class GrowingArray(FileArray):
         """Take new locks: after a fork the old ones may be held by threads that are no more."""
         self._appending = threading.RLock()
         self._catching_up = threading.Lock()
+
+    def _settle(self, frame: FrameType) -> None:
+        """Say what all pages are like."""
+        self._frame_type, self._page_shape = frame, page_shape(frame)
 
     def _catch_up(self) -> None:
         """Take in the pages that were appended since somebody looked."""
