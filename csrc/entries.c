@@ -150,10 +150,12 @@ static void add_numbers(struct list *list, uint16_t tag, uint16_t type, uint32_t
     list->end += (size_t)count * size;
 }
 
-static void add_pair(struct list *list, uint16_t tag, uint32_t first, uint32_t second)
+/* libtiff decodes nothing without it: the version of the streams, LERC_VERSION_2_4 of tiff.h, and that nothing compresses them again. */
+static void add_lerc_parameters(struct list *list)
 {
-    add_numbers(list, tag, LZT_LONG, 2, second);
-    lzt_put(list->end - 8, 4, first, list->big_endian);
+    uint8_t *version = list->end;
+    add_numbers(list, LZT_TAG_LERC_PARAMETERS, LZT_LONG, 2, 0);
+    lzt_put(version, 4, 4, list->big_endian);
 }
 
 static void add_chunks(struct list *list, const struct lzt_form *form)
@@ -197,8 +199,8 @@ static void add_form(struct list *list, const struct lzt_form *form)
         add_numbers(list, LZT_TAG_SAMPLE_FORMAT, LZT_SHORT, form->samples, lzt_sample_format(form->kind, form->item_size));
     if (photometric == LZT_PHOTOMETRIC_YCBCR) /* what libjpeg is told to do: half as many rows and columns of colour */
         add_numbers(list, LZT_TAG_YCBCR_SUBSAMPLING, LZT_SHORT, 2, 2);
-    if (form->compression == LZT_LERC) /* of version 4, without another codec around it: what libtiff wants to be told before it decodes */
-        add_pair(list, LZT_TAG_LERC_PARAMETERS, 4, 0);
+    if (form->compression == LZT_LERC)
+        add_lerc_parameters(list);
     add_chunks(list, form);
 }
 
