@@ -10,12 +10,13 @@ from lazytiff._file_array import PageList
 from lazytiff._grow import resume
 from lazytiff._lazy import LazyTiff
 from lazytiff._mmap import MmapTiff
+from lazytiff._style import Options
 from lazytiff._warn import warn
 from lazytiff.errors import NotMappableError
 
 if TYPE_CHECKING:
     import os
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from typing import Unpack
 
     import numpy as np
@@ -23,13 +24,12 @@ if TYPE_CHECKING:
 
     from lazytiff._append import AppendTiff
     from lazytiff._file_array import TiffPage
-    from lazytiff._style import Options
 
 
 @overload
 def open(
     file: Any,
-    mode: str = "r",
+    mode: Literal["r"] = "r",
     *,
     mmap: Literal[False] = False,
     guard: bool = False,
@@ -62,6 +62,21 @@ def open(
     cache_bytes: int = 64 << 20,
     codecs: str | Iterable[str] = "default",
 ) -> LazyTiff | MmapTiff: ...
+@overload
+def open(
+    file: Any,
+    mode: str,
+    *,
+    mmap: Literal[False] = False,
+    guard: bool = False,
+    pages: int | slice | Sequence[int] | None = None,
+    squeeze: bool = True,
+    workers: int | None = None,
+    cache_bytes: int = 64 << 20,
+    codecs: str | Iterable[str] = "default",
+    dtype: DTypeLike | None = None,
+    **options: Any,
+) -> LazyTiff | AppendTiff: ...
 def open(
     file: Any,
     mode: str = "r",
@@ -132,6 +147,7 @@ def open(
         With mode "r+": somebody changes the structure of the file. With mode "a": somebody writes to it.
 
     """
+    _check_names(options)
     if mode == "a" and not mmap:
         if guard or pages is not None:
             raise ValueError("mode 'a' is for all pages of a file, which are decoded: it takes neither guard nor pages")
@@ -159,6 +175,12 @@ def make_array(
         raise
     array._chosen = pages  # noqa: SLF001  # of an array that is being made
     return array
+
+
+def _check_names(options: Mapping[str, Any]) -> None:
+    for name in options:
+        if name not in Options.__annotations__:
+            raise TypeError(f"open() got an unexpected keyword argument {name!r}")
 
 
 def check_mode(mode: str, *, mmap: bool, guard: bool, others: tuple[str, ...] = ()) -> None:
