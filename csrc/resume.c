@@ -327,7 +327,7 @@ enum lzt_status lzt_form_of_page(const struct lzt_table *table, uint64_t page, s
         .samples = layout->samples,
         .kind = layout->kind,
         .item_size = layout->item_size,
-        .compression = layout->compression,
+        .compression = layout->compression == LZT_DEFLATE_OLD ? LZT_DEFLATE : layout->compression, /* the same streams */
         .predictor = layout->predictor,
         .chunk_rows = layout->chunk_rows,
         .chunk_columns = layout->tiled ? layout->chunk_columns : 0,

@@ -10,15 +10,18 @@ import numpy as np
 
 from lazytiff import _codecs
 from lazytiff._shapes import check_dtype
+from lazytiff._tag_types import SHORT
 from lazytiff._tag_values import NewTag, new_tags, stamped
 from lazytiff._version import version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from lazytiff._pages import FrameType
     from lazytiff._tags import Tags
 
-_DESCRIPTION = 270
+_DESCRIPTION, _COLOUR_MAP = 270, 320
+_PALETTE_BITS = 16
 _KINDS = {"b": 1, "u": 2, "i": 3, "f": 4, "c": 5}  # enum lzt_kind
 _PHOTOMETRIC = {"miniswhite": 0, "minisblack": 1, "rgb": 2, "palette": 3, "mask": 4, "cmyk": 5, "ycbcr": 6, "cielab": 8}
 _PREDICTORS = {None: 0, False: 1, 1: 1, 2: 2, 3: 3, "horizontal": 2, "float": 3}
@@ -74,7 +77,7 @@ class Style:
             raise ValueError(f"durability must be 'process' or 'power', not {durability!r}")
         if workers is not None and operator.index(workers) < 1:
             raise ValueError(f"workers must be at least 1, not {workers}")
-        if photometric is not None and photometric not in _PHOTOMETRIC:
+        if photometric is not None and photometric not in list(_PHOTOMETRIC):
             raise ValueError(f"photometric must be one of {', '.join(_PHOTOMETRIC)}, not {photometric!r}")
         own = new_tags(tags)
         if description is not None and any(tag.number == _DESCRIPTION for tag in own):
@@ -108,7 +111,19 @@ class Style:
             members["chunk_rows"], members["chunk_columns"] = self.chunk[0], self.chunk[1] * wide
         if self.photometric != -1:
             members["photometric"] = self.photometric
+        if self.photometric == _PHOTOMETRIC["palette"] and like is None:
+            self._check_palette(dtype)
         return members
+
+    def _check_palette(self, dtype: np.dtype[Any]) -> None:
+        """Raise ValueError when there are not as many colours as the samples can tell apart (TIFF 6.0, section 5)."""
+        bits = 1 if dtype.kind == "b" else 8 * dtype.itemsize
+        if dtype.kind not in "bu" or bits > _PALETTE_BITS:
+            raise ValueError(f"photometric='palette' is for bool, uint8 and uint16, not {dtype}")
+        if [tag.count for tag in self.tags if tag.number == _COLOUR_MAP] != [3 << bits]:
+            raise ValueError(
+                f"photometric='palette' takes the tag ColorMap of {3 << bits} numbers: reds, greens, blues"
+            )
 
     def stamped_tags(self) -> list[NewTag]:
         """Return the tags of every page, with the name of this program among them."""
@@ -118,11 +133,24 @@ class Style:
 _INHERITED = (282, 283, 296, 320, 338)  # resolution and its unit, ColorMap, ExtraSamples
 
 
-def inherited(tags: list[NewTag], last: Tags) -> list[NewTag]:
+def inherited(tags: list[NewTag], last: Tags, frame: FrameType) -> list[NewTag]:
     """Return the tags, and those of the last page that all pages of a stack have in common."""
     own = {tag.number for tag in tags}
     others = [(number, last.raw(number)) for number in _INHERITED if number not in own]
-    return sorted([*tags, *(NewTag(number, *raw) for number, raw in others if raw is not None)])
+    found = [NewTag(number, *raw) for number, raw in others if raw is not None]
+    if frame.photometric == _PHOTOMETRIC["palette"]:
+        found = [_widened(tag, frame.dtype) if tag.number == _COLOUR_MAP else tag for tag in found]
+    return sorted([*tags, *found])
+
+
+def _widened(tag: NewTag, dtype: np.dtype[Any]) -> NewTag:
+    """Return the colours of samples that become wider, as those of 4 bits do: the further ones are black."""
+    if tag.type != SHORT or tag.count % 3 or dtype.kind != "u":
+        return tag
+    colours = np.frombuffer(tag.data, "u2").reshape(3, -1)
+    room = max((1 << 8 * dtype.itemsize) - colours.shape[1], 0)
+    data = np.pad(colours, [(0, 0), (0, room)]).tobytes()
+    return NewTag(tag.number, tag.type, len(data) // 2, data)
 
 
 def bigtiff_number(bigtiff: bool | str) -> int:  # noqa: FBT001  # what the user gave
