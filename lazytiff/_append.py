@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import itertools
 import operator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from lazytiff._choice import choose_stack
 from lazytiff._growing import GrowingArray, page_shape
@@ -14,13 +17,12 @@ from lazytiff._shapes import check_page
 from lazytiff._style import inherited
 from lazytiff._tag_values import new_tags
 from lazytiff._writer import PageWriter
-from lazytiff.errors import FrameTypeError
+from lazytiff.errors import FrameTypeError, UnsupportedTiffError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
     from typing import NoReturn
 
-    import numpy as np
     from numpy.typing import ArrayLike, NDArray
 
     from lazytiff._file import OpenFile
@@ -43,6 +45,8 @@ class AppendTiff(GrowingArray):
         self._is_extending = False
         if len(file.table):
             self._go_on()
+        else:
+            self._rehearse()
 
     def _go_on(self) -> None:
         """Store pages to come as the last one is, as far as the user says nothing else."""
@@ -54,9 +58,27 @@ class AppendTiff(GrowingArray):
             raise FrameTypeError(f"{self.path}: its pages are {frame}, and photometric says something else")
         if self._style.description:
             raise ValueError(f"{self.path} has pages, and `description` is for the first one; a page takes `tags`")
-        tags = inherited(self._style.stamped_tags(), table.tags(last))
-        self._writer.set_form(self._style.form(page_shape(frame), frame.dtype, like), tags)
+        tags = inherited(self._style.stamped_tags(), table.tags(last), frame)
+        try:
+            self._writer.set_form(self._style.form(page_shape(frame), frame.dtype, like), tags)
+        except ValueError as error:
+            raise ValueError(
+                f"{self.path}: no page can be stored as the last one is, or as is asked: {error}"
+            ) from None
         self._settle(frame)
+
+    def _rehearse(self) -> None:
+        """Raise what no page of the dtype, of however many samples, could be appended for: before there is a file."""
+        rows, columns = self._style.chunk or (16, 0)
+        for samples in (1, 3, 4):
+            try:
+                form = self._style.form((min(rows, 16), columns or 16, samples), self._sample)
+                self._writer.set_form(form, self._style.stamped_tags())
+            except (ValueError, UnsupportedTiffError):
+                if samples == 4:  # noqa: PLR2004  # the last that a codec or a colour asks for
+                    raise
+            else:
+                return
 
     # ---- Appending
 
@@ -122,8 +144,8 @@ class AppendTiff(GrowingArray):
         with self._appending, self._file.source:
             if self._is_extending:
                 self._refuse_within_extend()
-            self._is_extending = True
             try:
+                self._is_extending = True
                 return self._extend(self._each(pages), batch)
             finally:
                 self._is_extending = False
@@ -134,48 +156,48 @@ class AppendTiff(GrowingArray):
         first = next(pages, None)
         if first is None:
             return 0
-        self._set_form(first)
-        try:
+        with self._first(first):
             return self._writer.extend(itertools.chain([first], pages), self._style.description, batch)
-        finally:
-            self._settle_frame(first)
 
     def _each(self, pages: Any) -> Iterator[NDArray[Any]]:
         """Yield the pages, each of which goes with those before."""
-        if hasattr(pages, "shape") and hasattr(pages, "dtype"):
-            if len(pages.shape) == 2 or tuple(pages.shape) == self._page_shape:  # noqa: PLR2004
-                raise FrameTypeError(f"{self._name()}: an array of {pages.shape} is one page: append(page) appends it")
-            if not pages.shape[0]:
-                return
-            pages = pages_of(pages, {3: "IYX", 4: "IYXS"}.get(len(pages.shape))).pages
-        expected: tuple[int, ...] | None = None
-        for page in pages:
-            array = self._checked(page, expected)
-            expected = array.shape
-            yield array
+        for page in self._split(pages):
+            yield self._checked(page)
+
+    def _split(self, pages: Any) -> Iterable[Any]:
+        """Return the pages of an array; anything else gives them itself."""
+        if isinstance(pages, memoryview):
+            pages = np.asarray(pages)
+        if not hasattr(pages, "shape") or not hasattr(pages, "dtype"):
+            return pages  # type: ignore[no-any-return]
+        if tuple(pages.shape[:1]) == (0,):
+            return ()
+        pieces = pages_of(pages)
+        if "I" not in pieces.axes or pieces.shape == self._page_shape:
+            raise FrameTypeError(f"{self._name()}: an array of {pieces.shape} is one page: append(page) appends it")
+        return pieces.pages
 
     def _append_first(self, page: NDArray[Any], tags: Sequence[NewTag]) -> int:
-        self._set_form(page)
         found = {tag.number: tag for tag in (*self._style.description, *tags)}
-        try:
+        with self._first(page):
             return self._writer.append(page, list(found.values()))
+
+    @contextmanager
+    def _first(self, page: NDArray[Any]) -> Iterator[None]:
+        """Say what all pages are to be like; when the first one does not get into the file, another one may say it."""
+        form = self._writer.set_form(self._style.form(page.shape, page.dtype), self._style.stamped_tags())
+        rows, columns, *samples = page.shape
+        try:
+            self._settle(FrameType(rows, columns, samples[0] if samples else 1, self._sample, form["photometric"]))
+            yield
         finally:
-            self._settle_frame(page)
+            if not self._writer.pages:
+                self._settle(None)
 
-    def _set_form(self, page: NDArray[Any]) -> None:
-        self._form = self._writer.set_form(self._style.form(page.shape, page.dtype), self._style.stamped_tags())
-
-    def _settle_frame(self, page: NDArray[Any]) -> None:
-        """After the first page, if it is in the file, others must be like it."""
-        if self._writer.pages:
-            rows, columns, *samples = page.shape
-            photometric = self._form["photometric"]
-            self._settle(FrameType(rows, columns, samples[0] if samples else 1, self._sample, photometric))
-
-    def _checked(self, page: Any, shape: tuple[int, ...] | None = None) -> NDArray[Any]:
+    def _checked(self, page: Any) -> NDArray[Any]:
         """Return the page as an array; raise FrameTypeError when it does not go with the others."""
         array = unmasked(page)
-        expected = shape if self._frame_type is None else self._page_shape
+        expected = self._page_shape
         if array.shape == expected and (array.dtype is self._sample or array.dtype.newbyteorder("=") == self._sample):
             return array
         if array.dtype.newbyteorder("=") != self._sample or (expected is not None and array.shape != expected):
@@ -190,7 +212,7 @@ class AppendTiff(GrowingArray):
         )
         if expected is not None and array.shape[1:] == expected:
             return f"{text}; these are {len(array)} pages: extend(pages) appends them"
-        if array.dtype.newbyteorder("=") != self._sample:
+        if array.dtype.newbyteorder("=") != self._sample and array.dtype.kind in "buifc":
             return f"{text}: values are not converted; page.astype({str(self._sample)!r}) does that"
         return text
 

@@ -33,6 +33,9 @@ class FileArray(Opened, TiffArray):
 
     The axes are (page, row, column[, sample]), samples last however they are stored; a single page without its page
     axis is (row, column[, sample]).
+
+    `_numbers` is asked for before the table: of a stack that grows, the table has caught up with it then, and not
+    before.
     """
 
     _chosen: int | slice | Sequence[int] | None = None  # of `open`: which pages are added when the file has grown
@@ -108,7 +111,8 @@ class FileArray(Opened, TiffArray):
     @property
     def tags(self) -> Tags:
         """Tags of the first page."""
-        return self._file.table.tags(int(self._numbers[0]))
+        first = int(self._numbers[0])
+        return self._file.table.tags(first)
 
     def cache_info(self) -> CacheInfo:
         """Tell what the file's cache of decoded chunks did and holds."""
@@ -121,8 +125,9 @@ class FileArray(Opened, TiffArray):
         return f"{self._name()} {self.dtype} {self.shape} {self.axes}, {self._ways()}"
 
     def _ways(self) -> str:
-        numbers = self._file.table.count_layouts(self._numbers)
-        return ", ".join(dict.fromkeys(self._file.table.layouts[number].codec for number in numbers))
+        numbers = self._numbers
+        table = self._file.table
+        return ", ".join(dict.fromkeys(table.layouts[number].codec for number in table.count_layouts(numbers)))
 
     def __repr__(self) -> str:
         closed = ", closed" if self.closed else ""
@@ -130,20 +135,22 @@ class FileArray(Opened, TiffArray):
 
     def explain(self) -> str:
         """Tell in words how the pixels are stored and how they are read."""
+        numbers = self._numbers
         table = self._file.table
         lines = [
             repr(self),
             f"file: {self._file.source.name}, {table.file_size} bytes, {table}",
         ]
-        for number, count in table.count_layouts(self._numbers).items():
-            lines.append(f"{count} of {len(self._numbers)} pages: {table.layouts[number]}")
+        for number, count in table.count_layouts(numbers).items():
+            lines.append(f"{count} of {len(numbers)} pages: {table.layouts[number]}")
         lines += self._explain_access()
         lines += [f"warning: {text}" for text in table.warnings]
         return "\n".join(lines)
 
     def _explain_access(self) -> list[str]:
-        info, layouts = self.cache_info(), self._file.table.layouts
-        direct = all(layouts[number].direct for number in self._file.table.count_layouts(self._numbers))
+        info, numbers = self.cache_info(), self._numbers
+        table = self._file.table
+        direct = all(table.layouts[number].direct for number in table.count_layouts(numbers))
         return [
             "read straight from the file" if direct else "decoded chunk by chunk where touched",
             *self._explain_mapping(),
@@ -153,8 +160,9 @@ class FileArray(Opened, TiffArray):
     def _explain_mapping(self) -> list[str]:
         if self.closed or self.path is None:
             return [] if self.closed else ["mmap=True is not possible: only files can be mapped"]
+        numbers = self._numbers
         try:
-            self._file.table.extents(self._numbers)
+            self._file.table.extents(numbers)
         except NotMappableError as error:
             return [f"mmap=True is not possible: {error}"]
         return ["mmap=True is possible"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -32,7 +33,7 @@ class GrowingArray(FileArray):
         self._file = file
         self._writer = writer
         self._sample = dtype.newbyteorder("=")
-        self._frame_type: FrameType | None = None  # of the first page, once there is one
+        self._frame_type: FrameType | None = None  # of the first page, as soon as it is on its way
         self._page_shape: tuple[int, ...] | None = None
         self._has_pages = True
         self._all_numbers = np.arange(0)
@@ -44,13 +45,13 @@ class GrowingArray(FileArray):
         self._appending = threading.RLock()
         self._catching_up = threading.Lock()
 
-    def _settle(self, frame: FrameType) -> None:
-        """Say what all pages are like."""
-        self._frame_type, self._page_shape = frame, page_shape(frame)
+    def _settle(self, frame: FrameType | None) -> None:
+        """Say what all pages are like; None: the first one may still say it."""
+        self._frame_type, self._page_shape = frame, None if frame is None else page_shape(frame)
 
     def _catch_up(self) -> None:
         """Take in the pages that were appended since somebody looked."""
-        if len(self._file.table) < self._writer.pages and not self.closed:
+        if len(self._file.table) < self._writer.pages:
             with self._catching_up:
                 self._file.refresh()
 
@@ -70,7 +71,8 @@ class GrowingArray(FileArray):
 
     @property
     def _frame(self) -> FrameType:
-        return self._frame_type or FrameType(0, 0, 1, self._sample, 1)
+        frame = self._frame_type if self._writer.pages else None
+        return frame or FrameType(0, 0, 1, self._sample, 1)
 
     @property
     def _has_samples(self) -> bool:  # type: ignore[override]
@@ -85,7 +87,8 @@ class GrowingArray(FileArray):
     @property
     def shape(self) -> tuple[int, ...]:
         """Elements along each axis: (0, 0, 0) before the first page."""
-        return (self._writer.pages, *page_shape(self._frame))
+        pages = self._writer.pages  # before the frame, which is known when there is a page
+        return (pages, *page_shape(self._frame))
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -122,11 +125,32 @@ class GrowingArray(FileArray):
     # ---- Words
 
     def _ways(self) -> str:
-        return super()._ways() if self._writer.pages else "no pages yet"
+        if not self._writer.pages:
+            return "no pages yet"
+        try:
+            return super()._ways()
+        except ClosedError:  # before anybody looked at the pages
+            return self._writer.codec
+
+    def explain(self) -> str:
+        """Tell in words how the pixels are stored and how they are read."""
+        if self._writer.pages:
+            return super().explain()
+        return f"{self!r}\nfile: {self._file.source.name}, {self._size()} bytes, {self._file.table}"
+
+    def _size(self) -> int:
+        """Return the size of the file, which may have lost its name."""
+        try:
+            with self._file.source:
+                return self._file.source.handle.size()
+        except ClosedError:
+            with suppress(FileNotFoundError):
+                return os.path.getsize(self.path or "")
+            return self._file.table.file_size
 
     def __str__(self) -> str:
         """Return the lines that TiffImages.jl shows: the kind of file, its size, and how much it may grow."""
-        size = os.path.getsize(self.path or "")
+        size = self._size()
         state = "closed" if self.closed else "writable"
         addressable = (1 << (64 if self._writer.bigtiff else 32)) - 1
         return _summary.block("AppendTiff", self._sample, self.shape, state=state, size=size, addressable=addressable)

@@ -142,7 +142,7 @@ class PageTable:
     @cached_property
     def layout_numbers(self) -> NDArray[np.uint32]:
         """For each page the index of its layout in `layouts`."""
-        if len(self.layouts) == 1:
+        if len(self.layouts) <= 1:
             return np.broadcast_to(np.uint32(0), (self._length,))
         with self.source:
             return self.handle.rows("layout")

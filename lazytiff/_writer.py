@@ -6,7 +6,7 @@ import errno
 from collections import deque
 from typing import TYPE_CHECKING, Any
 
-from lazytiff import _binding, _pool
+from lazytiff import _binding, _codecs, _pool
 from lazytiff.errors import FileFullError, LockedError
 
 if TYPE_CHECKING:
@@ -39,13 +39,18 @@ class PageWriter:
         self.pages = self._writer.pages  # published
 
     @property
+    def codec(self) -> str:
+        """Name of the compression scheme of pages to come."""
+        return _codecs.name_of(self._form["compression"])
+
+    @property
     def bigtiff(self) -> bool:
         """Whether readers find a BigTIFF file by now."""
         return self._writer.bigtiff
 
     def set_form(self, members: dict[str, Any], tags: Sequence[NewTag]) -> dict[str, Any]:
         """Say how pages are stored (struct lzt_form); return that with its defaults. Before the first page."""
-        form = self._writer.set_form(members, tags)
+        self._form = form = self._writer.set_form(members, tags)
         across = -(-form["columns"] // form["chunk_columns"]) if form["chunk_columns"] else 1
         self._chunks = across * -(-form["rows"] // form["chunk_rows"])
         return form
@@ -62,12 +67,15 @@ class PageWriter:
         try:
             if not self.encodes(page):
                 self.pages = self._writer.append(page, tags) + 1
-                return self.pages - 1
+            else:
+                self.write(self.start(page), tags)
+                self.publish()
         except OSError as error:
             self._note(error)
             raise
-        self.write(self.start(page), tags)
-        self.publish()
+        except BaseException:
+            self.publish()  # interrupted, perhaps with the page written: it must not turn up with the next one
+            raise
         return self.pages - 1
 
     def extend(self, pages: Iterable[Pixels], first_tags: Sequence[NewTag], batch: int) -> int:
@@ -209,5 +217,5 @@ class _Queue:
         finally:
             for encoding in self._waiting:
                 encoding.cancel()
-            if self._unpublished and not self._writer.is_dead:
-                self._publish()
+            if not self._writer.is_dead:
+                self._publish()  # even if none seems to wait: an interruption comes between writing and counting
