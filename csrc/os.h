@@ -46,8 +46,8 @@ enum lzt_status lzt_file_allocate(struct lzt_file *file, uint64_t length, int *d
 enum lzt_status lzt_file_is_sparse(struct lzt_file *file, int *sparse, struct lzt_error *error);
 /* The name of the file system when it is another machine's, otherwise NULL. */
 const char *lzt_file_remote(struct lzt_file *file);
-/* Take an advisory lock, shared or exclusive, on a byte beyond any possible end of a file, until the file is closed. LZT_LOCKED when another
- * handle holds one that does not go with it. */
+/* Take an advisory lock, shared or exclusive, on a byte beyond any possible end of a file, until the file is closed; an exclusive one until the
+ * process that took it closes this handle, whatever its forked children do. LZT_LOCKED when another handle holds one that does not go with it. */
 enum lzt_status lzt_file_lock(struct lzt_file *file, int exclusive, struct lzt_error *error);
 /* *held becomes 1 when another handle has that lock, exclusively; handles of lzt_file_share are the same. LZT_UNSUPPORTED where the file
  * system has no locks, or another machine has the file, whose programs need not see each other's. */

@@ -97,12 +97,40 @@ enum lzt_status lzt_file_share(const struct lzt_file *file, struct lzt_file **ot
     return lzt_fail_system(error, why, "cannot have a second handle on the file");
 }
 
+#ifdef F_OFD_SETLK
+enum { SET_LOCK = F_OFD_SETLK, ASK_FOR_LOCK = F_OFD_GETLK }; /* the lock belongs to the open file and not to the process */
+#else
+enum { SET_LOCK = F_SETLK, ASK_FOR_LOCK = F_GETLK };
+#endif
+
+static int call_lock(const struct lzt_file *file, int command, struct flock *lock)
+{
+    int result;
+    lock->l_whence = SEEK_SET;
+    lock->l_start = INT64_MAX - 1;
+    lock->l_len = 1;
+    do
+        result = fcntl(file->descriptor, command, lock);
+    while (result != 0 && errno == EINTR);
+    return result;
+}
+
+/* A lock lasts until every descriptor of the open file is closed, and a forked child has some: nobody is to wait for it to end. Nor does the
+ * child take away its parent's. */
+static void release_lock(const struct lzt_file *file)
+{
+    struct flock lock = {.l_type = F_UNLCK};
+    if (file->locked_by == getpid())
+        call_lock(file, SET_LOCK, &lock);
+}
+
 void lzt_file_close(struct lzt_file *file)
 {
     if (file == NULL)
         return;
     if (file->temporary != NULL)
         unlink(file->temporary);
+    release_lock(file);
     close(file->descriptor);
     free(file->path);
     free(file->temporary);
@@ -256,24 +284,6 @@ const char *lzt_file_remote(struct lzt_file *file)
     return file->remote;
 }
 
-#ifdef F_OFD_SETLK
-enum { SET_LOCK = F_OFD_SETLK, ASK_FOR_LOCK = F_OFD_GETLK }; /* the lock belongs to the open file and not to the process */
-#else
-enum { SET_LOCK = F_SETLK, ASK_FOR_LOCK = F_GETLK };
-#endif
-
-static int call_lock(const struct lzt_file *file, int command, struct flock *lock)
-{
-    int result;
-    lock->l_whence = SEEK_SET;
-    lock->l_start = INT64_MAX - 1;
-    lock->l_len = 1;
-    do
-        result = fcntl(file->descriptor, command, lock);
-    while (result != 0 && errno == EINTR);
-    return result;
-}
-
 enum lzt_status lzt_file_has_writer(struct lzt_file *file, int *held, struct lzt_error *error)
 {
     struct flock lock = {.l_type = F_RDLCK};
@@ -290,8 +300,10 @@ enum lzt_status lzt_file_lock(struct lzt_file *file, int exclusive, struct lzt_e
 {
     struct flock lock = {.l_type = exclusive ? F_WRLCK : F_RDLCK};
     const int result = call_lock(file, SET_LOCK, &lock);
-    if (result == 0)
+    if (result == 0) {
+        file->locked_by = exclusive ? getpid() : 0;
         return LZT_OK;
+    }
     if (errno != EAGAIN && errno != EACCES)
         return lzt_fail_system(error, errno, "cannot lock the file");
     return lzt_fail(error, LZT_LOCKED,

@@ -11,6 +11,8 @@
 #define _DEFAULT_SOURCE /* the BSDs show everything, unless POSIX is asked for: then they hide MAP_ANON */
 #endif
 
+#include <sys/types.h>
+
 #include "os.h"
 
 struct lzt_file {
@@ -18,6 +20,7 @@ struct lzt_file {
     const char *remote; /* the name of the file system when it is another machine's */
     char *path;         /* of a new file: what it is to be called; otherwise NULL */
     char *temporary;    /* of a new file that has a name meanwhile: this one; otherwise NULL */
+    pid_t locked_by;    /* the process that took the exclusive lock; otherwise 0 */
 };
 
 /* What lzt_file_remote answers. */
