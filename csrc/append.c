@@ -160,11 +160,29 @@ static void reserve(struct lzt_writer *writer, const struct lzt_passage *passage
         writer->reserved = before;
 }
 
+/* The first page behind IFDs that have to be copied: nothing is written before it is known to fit behind the copies. */
+static enum lzt_status place_behind_copies(struct lzt_writer *writer, struct lzt_passage *passage, struct lzt_entries *entries,
+                                           struct lzt_error *error)
+{
+    writer->end = lzt_writer_end_of_copies(writer);
+    enum lzt_status status = lzt_passage_place(writer, passage, entries, error);
+    if (status == LZT_OK)
+        return lzt_writer_straighten(writer, error);
+    writer->end = writer->size;
+    return status;
+}
+
+static enum lzt_status place(struct lzt_writer *writer, struct lzt_passage *passage, struct lzt_entries *entries, struct lzt_error *error)
+{
+    if (writer->crooked_count > 0)
+        return place_behind_copies(writer, passage, entries, error);
+    enum lzt_status status = writer->tail != 0 ? try_tail(writer, passage, entries, error) : LZT_OK;
+    return status == LZT_OK ? lzt_passage_place(writer, passage, entries, error) : status;
+}
+
 static enum lzt_status pass(struct lzt_writer *writer, struct lzt_passage *passage, struct lzt_entries *entries, struct lzt_error *error)
 {
-    enum lzt_status status = writer->tail != 0 ? try_tail(writer, passage, entries, error) : LZT_OK;
-    if (status == LZT_OK)
-        status = lzt_passage_place(writer, passage, entries, error);
+    enum lzt_status status = place(writer, passage, entries, error);
     if (status != LZT_OK)
         return status;
     status = lzt_passage_write(writer, passage, error);
@@ -204,9 +222,6 @@ static enum lzt_status write_page(struct lzt_writer *writer, const struct lzt_pa
                                   const struct lzt_new_tag *tags, size_t count, struct lzt_error *error)
 {
     struct lzt_passage passage = {.block = &writer->block, .parcel = parcel, .pixels = pixels};
-    enum lzt_status status = writer->crooked_count > 0 ? lzt_writer_straighten(writer, error) : LZT_OK;
-    if (status != LZT_OK)
-        return status;
     return count > 0 ? pass_with_tags(writer, &passage, tags, count, error) : pass(writer, &passage, &writer->entries, error);
 }
 

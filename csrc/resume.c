@@ -204,15 +204,33 @@ enum lzt_status lzt_writer_has_begun(struct lzt_writer *writer, const struct lzt
 
 /* ---- Copies of IFDs ------------------------------------------------------------------------------------------------------- */
 
+static int crooked_chain(const struct lzt_writer *writer)
+{
+    return writer->has[LZT_BIG] ? LZT_BIG : LZT_CLASSIC;
+}
+
+/* Where a copy ends that is written behind so many bytes. */
+static uint64_t end_of_copy(struct lzt_format format, const struct lzt_crooked *ifd, uint64_t size)
+{
+    const unsigned word = lzt_offset_size(format);
+    return lzt_round_up(size + link_of(format, 0, ifd->tags) + word, word);
+}
+
+uint64_t lzt_writer_end_of_copies(const struct lzt_writer *writer)
+{
+    uint64_t end = writer->size;
+    for (size_t i = 0; i < writer->crooked_count; i++)
+        end = end_of_copy((struct lzt_format){crooked_chain(writer) == LZT_BIG, 0}, &writer->crooked[i], end);
+    return end;
+}
+
 /* Writes a copy at the end, its link aligned, leading nowhere. */
 static enum lzt_status copy_ifd(struct lzt_writer *writer, int chain, const struct lzt_crooked *ifd, uint64_t *copy, struct lzt_error *error)
 {
     const struct lzt_format format = {chain == LZT_BIG, writer->big_endian};
     const unsigned word = lzt_offset_size(format);
     const size_t entries = (size_t)link_of(format, 0, ifd->tags), length = entries + word;
-    const uint64_t end = lzt_round_up(writer->size + length, word);
-    if (chain == LZT_CLASSIC && end > UINT32_MAX)
-        return lzt_fail(error, LZT_FULL, "no more page has room in the 4 GiB of classic TIFF");
+    const uint64_t end = end_of_copy(format, ifd, writer->size);
     uint8_t *bytes = calloc(1, length);
     if (bytes == NULL)
         return lzt_fail_memory(error, length);
@@ -229,7 +247,7 @@ static enum lzt_status copy_ifd(struct lzt_writer *writer, int chain, const stru
 
 enum lzt_status lzt_writer_straighten(struct lzt_writer *writer, struct lzt_error *error)
 {
-    const int chain = writer->has[LZT_BIG] ? LZT_BIG : LZT_CLASSIC;
+    const int chain = crooked_chain(writer);
     const struct lzt_format format = {chain == LZT_BIG, 0};
     enum lzt_status status = LZT_OK;
     for (size_t i = 0; i < writer->crooked_count && status == LZT_OK; i++) {
@@ -253,7 +271,7 @@ enum lzt_status lzt_writer_straighten(struct lzt_writer *writer, struct lzt_erro
 
 enum lzt_status lzt_writer_help_old_readers(struct lzt_writer *writer, struct lzt_error *error)
 {
-    const int chain = writer->has[LZT_BIG] ? LZT_BIG : LZT_CLASSIC;
+    const int chain = crooked_chain(writer);
     const struct lzt_format format = {chain == LZT_BIG, writer->big_endian};
     const uint64_t link = writer->crooked_link;
     uint8_t bytes[8];

@@ -63,7 +63,8 @@ enum lzt_status lzt_writer_write_pieces(struct lzt_writer *writer, uint64_t offs
 void lzt_writer_recall(struct lzt_writer *writer);
 /* *begun: the file has this very block there. It was written by a writer that was killed before it linked the page. */
 enum lzt_status lzt_writer_has_begun(struct lzt_writer *writer, const struct lzt_block *block, uint64_t start, int *begun, struct lzt_error *error);
-/* Write copies of IFDs whose links lie across a line; they wait with the pages to come. */
+/* Write copies of IFDs whose links lie across a line; they wait with the pages to come, which may begin at the end of the copies. */
+uint64_t lzt_writer_end_of_copies(const struct lzt_writer *writer);
 enum lzt_status lzt_writer_straighten(struct lzt_writer *writer, struct lzt_error *error);
 /* Let the last IFD that was copied lead to where its copy does, once it is published: for those who opened the file before. */
 enum lzt_status lzt_writer_help_old_readers(struct lzt_writer *writer, struct lzt_error *error);
