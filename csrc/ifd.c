@@ -82,32 +82,49 @@ enum lzt_status lzt_header_read(struct lzt_source *source, uint64_t size, struct
     return LZT_OK;
 }
 
-static enum lzt_status fill_table(struct lzt_table *table, const struct lzt_options *options, struct lzt_error *error)
+static enum lzt_status fill_table(struct lzt_table *table, const uint64_t *ifds, uint64_t growing, struct lzt_error *error)
 {
     uint64_t first = 0;
     enum lzt_status status = lzt_source_stamp(table->source, &table->size, &table->stamp, error);
     if (status == LZT_OK)
-        status = take_options(table, options, error);
-    if (status == LZT_OK)
         status = lzt_header_read(table->source, table->size, &table->format, &first, error);
-    const uint64_t *ifds = table->options.ifds;
-    table->options.ifds = NULL; /* they are the caller's */
-    table->listed = ifds != NULL;
     if (status != LZT_OK)
         return status;
-    if (ifds != NULL)
-        return lzt_walk_list(table, ifds, table->options.ifd_count, error);
-    return lzt_walk_chain(table, first, table->options.whole ? 0 : UINT64_MAX, error);
+    return ifds != NULL ? lzt_walk_list(table, ifds, table->options.ifd_count, error) : lzt_walk_chain(table, first, growing, error);
 }
 
+/* *table is NULL when there is no memory for it; otherwise it is to be closed, whatever the status. growing: of lzt_walk_chain. */
+static enum lzt_status make_table(struct lzt_source *source, const struct lzt_options *options, uint64_t growing, struct lzt_table **table,
+                                  struct lzt_error *error)
+{
+    struct lzt_table *made = *table = calloc(1, sizeof *made);
+    if (made == NULL)
+        return lzt_fail_memory(error, sizeof *made);
+    made->source = source;
+    enum lzt_status status = take_options(made, options, error);
+    const uint64_t *ifds = made->options.ifds;
+    made->options.ifds = NULL; /* they are the caller's */
+    made->listed = ifds != NULL;
+    return status == LZT_OK ? fill_table(made, ifds, made->options.whole ? 0 : growing, error) : status;
+}
+
+static int has_outgrown(const struct lzt_table *table)
+{
+    uint64_t size;
+    return !table->listed && !table->options.whole && lzt_source_size(table->source, &size, NULL) == LZT_OK && size > table->size;
+}
+
+/* Another program may be writing. It links a page when that is whole, and so, perhaps, beyond the size that the file had when it was asked for
+ * it: then it is asked again, and of pages that were not seen before those count that are whole. */
 enum lzt_status lzt_table_open(struct lzt_source *source, const struct lzt_options *options, struct lzt_table **table,
                                struct lzt_error *error)
 {
-    *table = calloc(1, sizeof **table);
-    if (*table == NULL)
-        return lzt_fail_memory(error, sizeof **table);
-    (*table)->source = source;
-    enum lzt_status status = fill_table(*table, options, error);
+    enum lzt_status status = make_table(source, options, UINT64_MAX, table, error);
+    if (*table != NULL && has_outgrown(*table)) {
+        const uint64_t known = (*table)->pages;
+        lzt_table_close(*table);
+        status = make_table(source, options, known, table, error);
+    }
     if (status != LZT_OK) {
         lzt_table_close(*table);
         *table = NULL;

@@ -1,0 +1,294 @@
+"""Readers of a file that another process is writing: no page is torn, short, out of order or gone again.
+
+    python soak/readers.py [SECONDS] [--form FORM ...] [--folder FOLDER]
+
+For SECONDS (default: 60) for each form of the file, one process appends pages whose every pixel tells their number,
+and others read: one refreshes a LazyTiff, one a MmapTiff (where pages can be mapped), one follows, and one opens the
+file with tifffile again and again. Each looks at every page once it shows, and at older ones again. Files stay in
+FOLDER when one is given.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import time
+import warnings
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+
+import lazytiff
+
+SECONDS = 60.0
+RATE = 1500  # pages that are written in a second, at the most: the readers, who look at each pixel, have to keep up
+SHAPE, DTYPE = (32, 32), "u4"
+FORMS = {
+    "classic": {"bigtiff": False},
+    "bigtiff": {"bigtiff": True},
+    "promoted": {},  # it becomes BigTIFF when half of the pages are written
+    "deflate": {"compression": "deflate", "predictor": 2},
+    "deflate promoted": {"compression": "deflate"},
+    "big-endian tiles": {"chunk_shape": (16, 16), "dtype": ">u4"},
+}
+READERS = ("lazy", "mapped", "follow", "tifffile")
+FIRST = 5  # pages of a file that is to be promoted, before its hole
+GRID = np.arange(SHAPE[0] * SHAPE[1], dtype="u4").reshape(SHAPE)
+
+
+def content(number):
+    """Make the page of that number: no pixel is the same on another one of the next million."""
+    return GRID * np.uint32(2_654_435_761) + np.uint32(number * 40_503 % (1 << 32))
+
+
+def check(page, number):
+    """Assert that this is the page of that number, all of it."""
+    assert page.shape == SHAPE, f"page {number} has the shape {page.shape}"
+    wrong = np.argwhere(page != content(number))
+    assert not len(wrong), f"page {number}: {len(wrong)} pixels are wrong, the first one is {wrong[0]}"
+
+
+# ---- The writer
+
+
+def write(path, form, seconds):
+    """Write pages for that long; print how many there are."""
+    options = {"dtype": DTYPE, **FORMS[form]}
+    total = int(RATE * seconds)
+    out = lazytiff.empty(path, **options)
+    if "promoted" in form:
+        out.extend(content(number) for number in range(FIRST))
+        out.close()
+        per_page = (os.path.getsize(path) - 16) // FIRST
+        os.truncate(path, (1 << 32) - total // 2 * per_page)
+        out = lazytiff.open(path, "a")
+    start = time.monotonic()
+    while len(out) < total and time.monotonic() - start < 2 * seconds:
+        write_some(out, min(total, int(RATE * (time.monotonic() - start))))
+        time.sleep(random.choice((0, 0, 0.001, 0.01)))
+    promoted, pages = str(out).startswith("64-bit"), len(out)
+    out.close()
+    assert promoted == ("promoted" in form or form == "bigtiff"), out
+    print(json.dumps({"pages": pages}))
+
+
+def write_some(out, end):
+    """Append pages up to that number, one by one or in batches."""
+    while len(out) < end:
+        start = len(out)
+        if random.random() < 0.1:
+            out.extend((content(number) for number in range(start, min(end, start + 20))), batch=random.choice((1, 7)))
+        else:
+            out.append(content(start))
+
+
+# ---- The readers
+
+
+class Watch:
+    """What a reader has seen: pages that were there must be there, and the same."""
+
+    def __init__(self, path):
+        self.done = Path(f"{path}.done")
+        self.count = self.looks = 0
+
+    def ended(self):
+        """Return how many pages the writer left, or None while it writes."""
+        return json.loads(self.done.read_text()) if self.done.exists() else None
+
+    def look(self, array, count):
+        """Look at the pages that came, and again at some that were there."""
+        assert count >= self.count, f"there were {self.count} pages, and now {count}"
+        again = [random.randrange(self.count) for _ in range(3)] + [0, self.count - 1] if self.count else []
+        for number in (*range(self.count, count), *again):
+            check(array[number], number)
+        self.count, self.looks = count, self.looks + 1
+
+    def report(self, pages):
+        """Print what was seen; all pages must have been."""
+        assert self.count == pages, f"{self.count} pages of {pages} were seen"
+        print(json.dumps({"looks": self.looks, "pages": self.count}))
+
+
+def wait_for_pages(path, open_it):
+    """Open the file once it has a page."""
+    while True:
+        try:
+            return open_it(path)
+        except (FileNotFoundError, lazytiff.EmptyStackError):
+            time.sleep(0.001)
+
+
+def refresh(path, *, mmap):
+    """Refresh one array all the time; now and then open another one, which must have all that the first one has."""
+    watch = Watch(path)
+    options = {"mmap": mmap, "squeeze": False, "cache_bytes": 0}
+    with wait_for_pages(path, lambda path: lazytiff.open(path, **options)) as array:
+        while True:
+            pages = watch.ended()
+            before = len(array)
+            assert array.refresh() == len(array) - before
+            watch.look(array, len(array))
+            if pages is not None:
+                break
+            if random.random() < 0.02:
+                with lazytiff.open(path, **options) as other:
+                    watch.look(other, len(other))
+                    watch.count = len(array)  # it goes on from there
+    watch.report(pages)
+
+
+def follow(path):
+    """Follow the file from before it is there until its writer has closed it."""
+    watch = Watch(path)
+    for number, page in enumerate(lazytiff.follow(path, poll=0.001)):
+        check(page, number)
+        watch.count, watch.looks = number + 1, watch.looks + 1
+    while (pages := watch.ended()) is None:
+        time.sleep(0.01)
+    watch.report(pages)
+
+
+def open_again(path):
+    """Open the file with tifffile again and again: its chain is whole each time."""
+    import tifffile  # noqa: PLC0415  # nobody else needs it
+
+    words = Words()
+    tifffile.logger().addHandler(words)
+    watch = Watch(path)
+    wait_for_pages(path, os.stat)
+    pages = None
+    while pages is None:
+        pages = watch.ended()
+        with tifffile.TiffFile(path) as tif:
+            watch.look(Pages(tif), len(tif.pages))
+            words.check(tif.filehandle.size)
+    watch.report(pages)
+
+
+class Words(logging.Handler):
+    """What tifffile logs."""
+
+    def __init__(self):
+        super().__init__()
+        self._words = []
+
+    def emit(self, record):
+        """Keep what is logged."""
+        self._words.append(record.getMessage())
+
+    def check(self, size):
+        """Assert that there was nothing wrong with a file that had that size when it was opened.
+
+        tifffile asks for the size once, and says so when pages that came since lie behind it.
+        """
+        words, self._words = self._words, []
+        for text in words:
+            behind = re.search(r"invalid (?:page offset|offset to first page) (\d+)$", text)
+            assert text.endswith("contains no pages") or (behind and int(behind[1]) >= size), text
+
+
+class Pages:
+    """Pages as tifffile reads them."""
+
+    def __init__(self, tif):
+        self._pages = tif.pages
+
+    def __getitem__(self, number):
+        return self._pages[number].asarray()
+
+
+# ---- All of them
+
+
+def run(form, path, seconds):
+    """Have one process write and the others read; return what each of them says. AssertionError when one fails."""
+    readers = [name for name in READERS if name != "mapped" or can_be_mapped(form)]
+    with ExitStack() as stack:
+        processes = {name: stack.enter_context(start(name, form, path, seconds)) for name in (*readers, "writer")}
+        stack.callback(stop, processes)
+        words, _ = processes["writer"].communicate()
+        pages = json.loads(words or "{}").get("pages", 0)
+        write_done(path, pages)
+        says = {"writer": words}
+        for name in readers:
+            says[name], _ = processes[name].communicate(timeout=600)
+        failed = [name for name, process in processes.items() if process.returncode]
+        assert not failed, f"{form}: {', '.join(failed)} failed"
+    return {name: json.loads(words) for name, words in says.items()}
+
+
+def write_done(path, pages):
+    """Tell the readers, at once, that the writer has ended."""
+    Path(f"{path}.new").write_text(json.dumps(pages))
+    os.replace(f"{path}.new", f"{path}.done")
+
+
+def start(name, form, path, seconds):
+    """Start a process for one of the parts."""
+    command = [sys.executable, "-P", __file__, str(seconds), "--form", form, "--as", name, "--path", path]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def stop(processes):
+    """End those that have not ended."""
+    for process in processes.values():
+        if process.poll() is None:
+            process.kill()
+
+
+def can_be_mapped(form):
+    """Tell whether the pages of a form are stored as they are."""
+    return "compression" not in FORMS[form]
+
+
+def play(part, form, path, seconds):
+    """Do what one of the processes does; a warning of lazytiff's is a failure."""
+    warnings.simplefilter("error")
+    if part == "writer":
+        write(path, form, seconds)
+    elif part == "follow":
+        follow(path)
+    elif part == "tifffile":
+        open_again(path)
+    else:
+        refresh(path, mmap=part == "mapped")
+
+
+def main(seconds=SECONDS, forms=tuple(FORMS), folder=None):
+    """Run all forms, each for that many seconds, and print what was seen; AssertionError when anything was wrong."""
+    with tempfile.TemporaryDirectory() as temporary:
+        for form in forms:
+            path = os.path.join(folder or temporary, f"{form.replace(' ', '-')}.tif")
+            says = run(form, path, seconds)
+            looks = ", ".join(f"{name} looked {said['looks']} times" for name, said in says.items() if "looks" in said)
+            print(f"{form}: {says['writer']['pages']} pages, all of them right; {looks}", flush=True)
+            if folder is None:
+                os.unlink(path)
+
+
+def parse():
+    """Return what the command line says."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("seconds", nargs="?", type=float, default=SECONDS)
+    parser.add_argument("--form", action="append", choices=FORMS)
+    parser.add_argument("--folder")
+    parser.add_argument("--as", dest="part", help=argparse.SUPPRESS)
+    parser.add_argument("--path", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    arguments = parse()
+    if arguments.part:
+        play(arguments.part, arguments.form[0], arguments.path, arguments.seconds)
+    else:
+        main(arguments.seconds, arguments.form or tuple(FORMS), arguments.folder)

@@ -1,0 +1,44 @@
+"""Processes that read a file while another one writes it: whatever they see is whole, and stays."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import chains
+import pytest
+from chains import CLASSIC_MOST
+
+PROGRAM = Path(__file__).parents[1] / "soak" / "readers.py"
+SECONDS = 0.7  # for each form; `./dev soak` takes longer
+FORMS = {
+    "classic": True,
+    "bigtiff": True,
+    "promoted": True,
+    "deflate": False,
+    "deflate promoted": False,
+    "big-endian tiles": True,
+}
+
+
+@pytest.mark.skipif(not PROGRAM.exists(), reason="the program is part of the repository only")
+@pytest.mark.parametrize("form", FORMS)
+def test_readers_of_a_growing_file(form, tmp_path):
+    """LazyTiff and MmapTiff, refreshed and opened anew, follow() and tifffile see each page whole, in order, for good.
+
+    All links of the file are aligned: who reads one that is being written gets the old one or the new one.
+    """
+    if "promoted" in form and not chains.are_sparse(tmp_path):
+        pytest.skip("the file system has no holes, and this file would take 4 GiB")
+    command = [sys.executable, "-P", PROGRAM, str(SECONDS), "--form", form, "--folder", tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode == 0, done.stdout + done.stderr
+    readers = ["lazy", "mapped", "follow", "tifffile"] if FORMS[form] else ["lazy", "follow", "tifffile"]
+    assert all(f"{reader} looked" in done.stdout for reader in readers)
+    path = tmp_path / f"{form.replace(' ', '-')}.tif"
+    promoted = path.stat().st_size > CLASSIC_MOST
+    assert promoted == ("promoted" in form)
+    pages = chains.check(path, both=not promoted and form not in ("classic", "bigtiff"))
+    assert f"{form}: {pages} pages, all of them right" in done.stdout
+    assert pages > 100
