@@ -274,6 +274,21 @@ def assert_same(actual, expected, what=""):
     assert actual.tobytes() == np.asarray(expected).astype(expected.dtype.newbyteorder("=")).tobytes(), what
 
 
+def assert_refused(path, action, kind, match):
+    """Check that the action is refused, and that not one byte of the file is another one."""
+    before = Path(path).read_bytes()
+    with pytest.raises(kind, match=match):
+        action()
+    assert Path(path).read_bytes() == before
+
+
+def needs_to_write(*codecs):
+    """Skip a test where the linked libtiff cannot encode one of the codecs."""
+    missing = set(codecs) - {None} - set(lazytiff.info()["writes"])
+    if missing:
+        pytest.skip(f"the linked libtiff cannot encode {', '.join(sorted(missing))}")
+
+
 def needs(*codecs):
     """Skip a test where the linked libtiff cannot decode one of the codecs."""
     missing = {codec.removesuffix("-old") for codec in codecs} - set(lazytiff.info()["codecs"])
