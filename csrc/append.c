@@ -249,6 +249,8 @@ enum lzt_status lzt_writer_write(struct lzt_writer *writer, const struct lzt_par
         return status;
     if (parcel == NULL && (pixels == NULL || pixels->data == NULL))
         return lzt_fail(error, LZT_USAGE, "there are no pixels");
+    if (parcel != NULL && !lzt_parcel_is_for(parcel, writer))
+        return lzt_fail(error, LZT_USAGE, "the parcel is another writer's, or of an earlier form");
     if (parcel != NULL && !lzt_parcel_is_complete(parcel))
         return lzt_fail(error, LZT_USAGE, "chunks of the parcel are left to be encoded");
     if (parcel == NULL && !lzt_passage_is_direct(writer, pixels))
@@ -322,6 +324,7 @@ enum lzt_status lzt_writer_set_form(struct lzt_writer *writer, const struct lzt_
         return status;
     lzt_entries_free(&writer->entries);
     lzt_block_free(&writer->block);
+    writer->forms++;
     status = take_form(writer, form, error);
     writer->is_formed = status == LZT_OK;
     return status;

@@ -7,7 +7,9 @@
 #include "writer.h"
 
 struct lzt_parcel {
-    const struct lzt_form *form;
+    const struct lzt_writer *writer; /* whose pages it is for, as long as its form is this one; not looked into */
+    uint64_t forms;
+    struct lzt_form form;
     int big_endian;
     struct lzt_pixels pixels;
     uint64_t chunks;
@@ -31,7 +33,9 @@ enum lzt_status lzt_parcel_open(const struct lzt_writer *writer, const struct lz
         free(encoded);
         return lzt_fail_memory(error, chunks * sizeof *encoded);
     }
-    made->form = &writer->form;
+    made->writer = writer;
+    made->forms = writer->forms;
+    made->form = writer->form;
     made->big_endian = writer->big_endian;
     made->pixels = *pixels;
     made->chunks = chunks;
@@ -70,10 +74,15 @@ int lzt_parcel_is_complete(const struct lzt_parcel *parcel)
     return atomic_load(&((struct lzt_parcel *)parcel)->done) == parcel->chunks;
 }
 
+int lzt_parcel_is_for(const struct lzt_parcel *parcel, const struct lzt_writer *writer)
+{
+    return parcel->writer == writer && parcel->forms == writer->forms;
+}
+
 /* The chunk's bytes go over to the parcel. */
 static enum lzt_status encode(struct lzt_parcel *parcel, struct lzt_encoder *encoder, uint64_t chunk, struct lzt_error *error)
 {
-    enum lzt_status status = lzt_encode_chunk(encoder, parcel->form, parcel->big_endian, &parcel->pixels, chunk, error);
+    enum lzt_status status = lzt_encode_chunk(encoder, &parcel->form, parcel->big_endian, &parcel->pixels, chunk, error);
     if (status != LZT_OK)
         return status;
     uint8_t *shorter = realloc(encoder->bytes, encoder->length > 0 ? encoder->length : 1);
@@ -93,9 +102,11 @@ static enum lzt_status fail(struct lzt_parcel *parcel, const struct lzt_error *w
         atomic_store(&parcel->failed, 2);
     }
     const struct lzt_error *told = atomic_load(&parcel->failed) == 2 ? &parcel->error : why;
-    if (error != NULL && told != NULL)
+    if (told == NULL)
+        return lzt_fail(error, LZT_CANCELLED, "another thread's chunk failed");
+    if (error != NULL)
         *error = *told;
-    return told != NULL ? (enum lzt_status)told->status : LZT_CANCELLED;
+    return (enum lzt_status)told->status;
 }
 
 static enum lzt_status work(struct lzt_parcel *parcel, struct lzt_encoder *encoder, uint32_t milliseconds, struct lzt_error *error)

@@ -34,6 +34,7 @@ struct lzt_writer {
 
     /* How pages to come are stored. */
     int is_formed;
+    uint64_t forms; /* how often it was said */
     struct lzt_form form;
     struct lzt_entries entries;
     struct lzt_block block; /* of a page without tags of its own; length 0: to be built */
@@ -75,5 +76,7 @@ uint64_t lzt_parcel_chunks(const struct lzt_parcel *parcel);
 int lzt_parcel_is_complete(const struct lzt_parcel *parcel);
 /* Encode all of it in this thread, with what an encoder has kept of the page before. */
 enum lzt_status lzt_parcel_encode_alone(struct lzt_parcel *parcel, struct lzt_encoder *encoder, struct lzt_error *error);
+/* 1: it was opened for this writer, whose form is still the same. */
+int lzt_parcel_is_for(const struct lzt_parcel *parcel, const struct lzt_writer *writer);
 
 #endif

@@ -1,6 +1,10 @@
-"""The programs in tests/c, built with csrc and run: under sanitizers, or with LAZYTIFF_VALGRIND=1 under valgrind."""
+"""The programs in tests/c, built with csrc and run: under sanitizers, or with LAZYTIFF_VALGRIND=1 under valgrind.
+
+What a program defines as __wrap_malloc takes the place of malloc in it and in csrc (the linker's --wrap).
+"""
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -24,6 +28,9 @@ VALGRIND += ["--leak-check=full", "--errors-for-leak-kinds=definite,possible"]
 SIGNALS = {"test_guard", "test_guard_cuts"}
 # Without it, what a signal handler returns to is not what it came from.
 VALGRIND += ["--vex-iropt-register-updates=allregs-at-mem-access"]
+THREAD_SANITIZER = ["-fsanitize=thread"]  # goes with no other one
+# Those of signals touch the same mapped memory from several threads, to see what comes of it.
+THREADED = [file for file in PROGRAMS if "#include <pthread.h>" in file.read_text() and file.stem not in SIGNALS]
 WITH_VALGRIND = os.environ.get("LAZYTIFF_VALGRIND") == "1"
 
 # What nm calls data that a program can change: initialised, zeroed, common and small data, local or global.
@@ -60,21 +67,47 @@ def compile_csrc(folder, *flags):
         return list(pool.map(compile_one, SOURCES))
 
 
-@pytest.fixture(scope="session")
-def build(tmp_path_factory):
+def wrapped(source):
+    """Return the linker's flags for the functions that the program puts in the place of others."""
+    included = [source.parent / name for name in re.findall(r'#include "(\w+\.h)"', source.read_text())]
+    texts = [file.read_text() for file in (source, *included) if file.exists()]
+    names = [name for text in texts for name in re.findall(r"^[\w *]+\b__wrap_(\w+)\(.*\)$", text, re.MULTILINE)]
+    return [f"-Wl,--wrap={name}" for name in names]
+
+
+def make_build(folder, *flags):
     """Return a function that makes a program of one C file, with csrc compiled only once."""
-    flags = [] if WITH_VALGRIND else SANITIZERS
-    folder = tmp_path_factory.mktemp("programs")
     objects = compile_csrc(folder, *flags)
     include, libraries = libtiff_flags("--cflags"), libtiff_flags("--libs")
 
     def build_one(source):
         program = folder / source.stem
+        options = [*DEBUG, *flags, *include, source, *objects, *wrapped(source), *libraries]
         # GNU's C: unlike csrc, the programs use what their system has, such as anonymous mappings.
-        run(*COMPILER, "-std=gnu11", *DEBUG, *flags, *include, source, *objects, *libraries, "-o", program, cwd=ROOT)
+        run(*COMPILER, "-std=gnu11", *options, "-o", program, cwd=ROOT)
         return program
 
     return build_one
+
+
+@pytest.fixture(scope="session")
+def build(tmp_path_factory):
+    """Return a function that makes a program of one C file."""
+    return make_build(tmp_path_factory.mktemp("programs"), *([] if WITH_VALGRIND else SANITIZERS))
+
+
+@pytest.fixture(scope="session")
+def build_threaded(tmp_path_factory):
+    """Return a function that makes a program of one C file that watches how its threads share memory."""
+    folder = tmp_path_factory.mktemp("threaded")
+    source = folder / "nothing.c"
+    source.write_text("int main(void) { return 0; }")
+    # Where addresses are more random than the sanitizer of an older compiler expects, its programs do not even start.
+    for command in ([*COMPILER, *THREAD_SANITIZER, source, "-o", folder / "nothing"], [folder / "nothing"]):
+        done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+        if done.returncode != 0:
+            pytest.skip(f"no thread sanitizer works here: {done.stdout.strip()}")
+    return make_build(folder, *THREAD_SANITIZER)
 
 
 @pytest.mark.parametrize("source", PROGRAMS, ids=lambda source: source.stem)
@@ -82,8 +115,17 @@ def test_program(source, build, tmp_path):
     """The program ends with status 0, without a complaint of the sanitizers or of valgrind."""
     if WITH_VALGRIND and source.stem in SIGNALS:
         pytest.skip("valgrind keeps signals that are sent from reaching their handlers in time")
+    if sys.platform == "darwin" and wrapped(source):
+        pytest.skip("the linker of macOS has no --wrap")
     wrapper = VALGRIND if WITH_VALGRIND else []
     run(*wrapper, build(source), cwd=tmp_path, env={**os.environ, **SANITIZER_OPTIONS}, timeout=600)
+
+
+@pytest.mark.skipif(WITH_VALGRIND, reason="the thread sanitizer's programs do not run under valgrind")
+@pytest.mark.parametrize("source", THREADED, ids=lambda source: source.stem)
+def test_threads(source, build_threaded, tmp_path):
+    """The threads of the program share nothing that is not made for it, by the thread sanitizer's judgement."""
+    run(build_threaded(source), cwd=tmp_path, timeout=600)
 
 
 @pytest.fixture(scope="session")
