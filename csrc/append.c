@@ -273,7 +273,7 @@ enum lzt_status lzt_writer_publish(struct lzt_writer *writer, struct lzt_error *
     else if (status == LZT_OK && writer->heads[LZT_CLASSIC] != 0)
         status = lzt_writer_set_link(writer, LZT_CLASSIC, writer->published[LZT_CLASSIC], writer->heads[LZT_CLASSIC], error);
     if (status == LZT_OK && writer->crooked_link != 0)
-        status = lzt_writer_help_old_readers(writer, error);
+        status = die(writer, lzt_writer_help_old_readers(writer, error), error);
     if (status == LZT_OK)
         status = sync_if_durable(writer, error);
     if (status != LZT_OK)
@@ -291,7 +291,7 @@ enum lzt_status lzt_writer_append(struct lzt_writer *writer, const struct lzt_pi
     enum lzt_status status = lzt_writer_write(writer, NULL, pixels, tags, count, error);
     if (status == LZT_OK)
         status = lzt_writer_publish(writer, error);
-    if (status == LZT_OK)
+    if (status == LZT_OK && page != NULL)
         *page = writer->pages - 1;
     return status;
 }

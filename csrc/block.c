@@ -5,6 +5,8 @@
 #include "bytes.h"
 #include "error.h"
 
+#define BLOCK_MOST (UINT64_C(1) << 30)
+
 static const struct lzt_format formats[LZT_CHAINS] = {[LZT_CLASSIC] = {0, 0}, [LZT_BIG] = {1, 0}};
 
 /* ---- Entries -------------------------------------------------------------------------------------------------------------- */
@@ -67,12 +69,13 @@ static size_t place_ifds(struct lzt_block *block, const struct lzt_plan *plan)
     return end;
 }
 
+/* 0: that would be a block that nobody wants to keep in memory. */
 static int place_values(const struct lzt_plan *plan, size_t *end)
 {
     for (size_t i = 0; i < plan->entry_count; i++) {
         const uint64_t room = room_of(plan, &plan->entries[i]);
         plan->entries[i].inside = room > 0 ? (size_t)lzt_round_up(*end, 8) : 0;
-        if (room > SIZE_MAX / 2 - *end - 8)
+        if (room > BLOCK_MOST || *end > BLOCK_MOST - room)
             return 0;
         *end = room > 0 ? plan->entries[i].inside + (size_t)room : *end;
     }
@@ -124,9 +127,10 @@ enum lzt_status lzt_block_build(struct lzt_block *block, const struct lzt_plan *
     lzt_block_free(block);
     block->big_endian = plan->big_endian;
     size_t end = place_ifds(block, plan);
-    const int possible = place_values(plan, &end);
+    if (!place_values(plan, &end))
+        return lzt_fail(error, LZT_LIMIT, "what tells of the page has more than 1 GiB: make its chunks fewer, or its tags smaller");
     block->length = (size_t)lzt_round_up(end, 8);
-    block->bytes = possible ? calloc(1, block->length) : NULL;
+    block->bytes = calloc(1, block->length);
     block->fixups = malloc(LZT_CHAINS * plan->entry_count * sizeof *block->fixups);
     if (block->bytes == NULL || block->fixups == NULL) {
         lzt_block_free(block);

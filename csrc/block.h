@@ -57,7 +57,8 @@ struct lzt_block {
 };
 
 /* Build the block; what it held before is freed. Values that stand nowhere yet are in it, at their entry's `inside`. A block that begins at a
- * multiple of 8 has aligned links: whoever reads one that is being written gets the old one or the new one, never a part of each. */
+ * multiple of 8 has aligned links: whoever reads one that is being written gets the old one or the new one, never a part of each. LZT_LIMIT: it
+ * would have more than 1 GiB. */
 enum lzt_status lzt_block_build(struct lzt_block *block, const struct lzt_plan *plan, struct lzt_error *error);
 void lzt_block_free(struct lzt_block *block);
 

@@ -325,8 +325,14 @@ enum lzt_status lzt_create_zeros(const char *path, const struct lzt_new_stack *s
 enum lzt_status lzt_create_empty(struct lzt_file *file, int bigtiff, int big_endian, struct lzt_error *error)
 {
     uint8_t header[16] = {0};
+    uint64_t size;
     if (file == NULL || bigtiff < -1 || bigtiff > 1)
         return lzt_fail(error, LZT_USAGE, "no file, or bigtiff is %d, where -1, 0 and 1 mean something", bigtiff);
+    enum lzt_status status = lzt_file_size(file, &size, error);
+    if (status == LZT_OK && size > 0)
+        status = lzt_fail(error, LZT_USAGE, "there are %" PRIu64 " bytes in the file already", size);
+    if (status != LZT_OK)
+        return status;
     const size_t length = put_header(header, (struct lzt_format){bigtiff == 1, big_endian != 0}, 0);
     /* What becomes BigTIFF has that chain's first link already, where it will be looked for. */
     return lzt_file_write(file, 0, header, bigtiff == -1 ? sizeof header : length, error);

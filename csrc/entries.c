@@ -91,6 +91,8 @@ static enum lzt_status add_tags(struct lzt_entries *entries, uint8_t *values, co
         insert(entries, (struct lzt_entry){.tag = tags[i].tag, .type = tags[i].type, .count = tags[i].count, .values = values});
         values += tags[i].count * lzt_type_size(tags[i].type);
     }
+    if (entries->count > MOST_TAGS)
+        return lzt_fail(error, LZT_USAGE, "%zu tags with those of the form, where %d are the most", entries->count, MOST_TAGS);
     return LZT_OK;
 }
 
@@ -112,7 +114,7 @@ enum lzt_status lzt_entries_with(struct lzt_entries *entries, const struct lzt_e
 {
     int fits;
     const uint64_t bytes = sum_bytes(tags, count, &fits);
-    if (!fits || base->count + count > MOST_TAGS)
+    if (!fits)
         return lzt_fail(error, LZT_USAGE, "%zu tags, where %d are the most, or their values are too large", count, MOST_TAGS);
     enum lzt_status status = make_list(entries, base->count + count, bytes, error);
     if (status != LZT_OK)

@@ -382,7 +382,8 @@ enum lzt_status lzt_writer_set_form(struct lzt_writer *writer, const struct lzt_
 const struct lzt_form *lzt_writer_form(const struct lzt_writer *writer);
 /* 1: pages are encoded before they are written, which parcels let several threads do. */
 int lzt_writer_encodes(const struct lzt_writer *writer);
-/* Append a page with these tags beside those of the form, which they replace where they have the same number. *page becomes its number.
+/* Append a page with these tags beside those of the form, which they replace where they have the same number. *page becomes its number;
+ * page may be NULL.
  * LZT_FULL: nothing was written, and the file stays as it is. After any other failure of the system the writer is dead, and not the file. */
 enum lzt_status lzt_writer_append(struct lzt_writer *writer, const struct lzt_pixels *pixels, const struct lzt_new_tag *tags, size_t tag_count,
                                   uint64_t *page, struct lzt_error *error);

@@ -281,6 +281,8 @@ static int give_name(const struct lzt_file *file)
 
 enum lzt_status lzt_file_publish(struct lzt_file *file, struct lzt_error *error)
 {
+    if (file->path == NULL)
+        return lzt_fail(error, LZT_USAGE, "the file is none that was made here");
     if (give_name(file) != 0)
         return lzt_fail_system(error, errno, "cannot give the file its name");
     free(file->temporary);

@@ -124,6 +124,10 @@ enum lzt_status lzt_file_create(const char *path, struct lzt_file **file, struct
 
 enum lzt_status lzt_file_publish(struct lzt_file *file, struct lzt_error *error)
 {
+    if (file->path == NULL)
+        return lzt_fail(error, LZT_USAGE, "the file is none that was made here");
+    if (file->temporary == NULL)
+        return lzt_fail_system(error, EEXIST, "it has its name");
     if (!MoveFileExW(file->temporary, file->path, 0))
         return lzt_win32_fail(error, GetLastError(), "cannot give the file its name");
     free(file->temporary);

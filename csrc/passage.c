@@ -95,7 +95,7 @@ enum lzt_status lzt_passage_place(struct lzt_writer *writer, struct lzt_passage 
     enum lzt_status status = prepare(writer, passage->block, entries, error);
     if (status != LZT_OK)
         return status;
-    if (bytes > INT64_MAX - writer->end - (UINT64_C(1) << 32) || passage->block->length > (UINT64_C(1) << 31))
+    if (bytes > INT64_MAX - writer->end - (UINT64_C(1) << 32)) /* with room for the block */
         return lzt_fail(error, LZT_LIMIT, "no file has room for the page");
     find_place(writer, passage, bytes);
     if (passage->end > UINT32_MAX && writer->has[LZT_CLASSIC]) {

@@ -251,7 +251,7 @@ enum lzt_status lzt_writer_straighten(struct lzt_writer *writer, struct lzt_erro
     const struct lzt_format format = {chain == LZT_BIG, 0};
     enum lzt_status status = LZT_OK;
     for (size_t i = 0; i < writer->crooked_count && status == LZT_OK; i++) {
-        uint64_t copy;
+        uint64_t copy = 0;
         status = copy_ifd(writer, chain, &writer->crooked[i], &copy, error);
         if (status == LZT_OK && i > 0)
             status = lzt_writer_set_link(writer, chain, writer->links[chain], copy, error);
@@ -288,9 +288,21 @@ static enum lzt_status check_table(const struct lzt_table *table, struct lzt_err
         return lzt_fail(error, LZT_UNSUPPORTED, "its frames share one IFD, so that no page can be appended: make a new file of them");
     if (table->ended == LZT_LIMIT)
         return lzt_fail(error, LZT_LIMIT, "a limit hides pages behind the last one: to append would cut them off");
+    if (table->listed)
+        return lzt_fail(error, LZT_USAGE, "the table is of IFDs that were listed: pages are appended to a chain");
     if (lzt_source_file(table->source) == NULL)
         return lzt_fail(error, LZT_USAGE, "only files can be written to");
     return LZT_OK;
+}
+
+/* Where the chain ends by its own word, it does so still: an older table would cut off what came since. */
+static enum lzt_status check_last_link(struct lzt_writer *writer, const struct lzt_table *table, struct lzt_error *error)
+{
+    uint8_t link[8];
+    enum lzt_status status = lzt_writer_read(writer, last_link(table), link, lzt_offset_size(table->format), error);
+    if (status == LZT_OK && table->ended == LZT_OK && !table->options.whole && lzt_get_offset(link, table->format) != 0)
+        return lzt_fail(error, LZT_CHANGED, "pages have come since the table was opened; refresh it, or open the file again");
+    return status;
 }
 
 static enum lzt_status find_end(struct lzt_writer *writer, const struct lzt_table *table, struct lzt_error *error)
@@ -300,7 +312,9 @@ static enum lzt_status find_end(struct lzt_writer *writer, const struct lzt_tabl
     writer->links[chain] = last_link(table);
     writer->pages = table->pages;
     writer->size = writer->end = table->size;
-    enum lzt_status status = chain == LZT_CLASSIC ? find_big_chain(writer, table, error) : LZT_OK;
+    enum lzt_status status = check_last_link(writer, table, error);
+    if (status == LZT_OK && chain == LZT_CLASSIC)
+        status = find_big_chain(writer, table, error);
     memcpy(writer->published, writer->links, sizeof writer->links);
     if (status == LZT_OK && !writer->grows)
         status = find_crooked(writer, table, chain, error);

@@ -72,6 +72,8 @@ enum lzt_status lzt_source_create(const char *path, struct lzt_source **source, 
 
 enum lzt_status lzt_source_publish(struct lzt_source *source, int durable, struct lzt_error *error)
 {
+    if (source->file == NULL)
+        return lzt_fail(error, LZT_USAGE, "bytes that come from no file have no name");
     enum lzt_status status = durable ? lzt_file_sync(source->file, error) : LZT_OK;
     if (status == LZT_OK)
         status = lzt_file_publish(source->file, error);
