@@ -18,11 +18,17 @@ static uint64_t link_of(struct lzt_format format, uint64_t ifd, uint64_t tags)
     return ifd + lzt_count_size(format) + tags * lzt_entry_size(format);
 }
 
+/* The link behind so many pages of the table. */
+static uint64_t link_behind(const struct lzt_table *table, uint64_t pages)
+{
+    if (pages == 0)
+        return table->format.bigtiff ? FIRST_BIG : FIRST_CLASSIC;
+    return link_of(table->format, table->rows[pages - 1].ifd, table->rows[pages - 1].tags);
+}
+
 static uint64_t last_link(const struct lzt_table *table)
 {
-    if (table->pages == 0)
-        return table->format.bigtiff ? FIRST_BIG : FIRST_CLASSIC;
-    return link_of(table->format, table->rows[table->pages - 1].ifd, table->rows[table->pages - 1].tags);
+    return link_behind(table, table->pages);
 }
 
 /* A processor writes what lies within a line of its cache at once. */
@@ -35,7 +41,7 @@ static int is_crooked(struct lzt_format format, uint64_t link)
 static enum lzt_status find_crooked(struct lzt_writer *writer, const struct lzt_table *table, int chain, struct lzt_error *error)
 {
     uint64_t first = table->pages;
-    while (first > 0 && is_crooked(table->format, link_of(table->format, table->rows[first - 1].ifd, table->rows[first - 1].tags)))
+    while (first > 0 && is_crooked(table->format, link_behind(table, first)))
         first--;
     writer->crooked_count = (size_t)(table->pages - first);
     if (writer->crooked_count == 0)
@@ -45,25 +51,23 @@ static enum lzt_status find_crooked(struct lzt_writer *writer, const struct lzt_
         return lzt_fail_memory(error, writer->crooked_count * sizeof *writer->crooked);
     for (uint64_t page = first; page < table->pages; page++)
         writer->crooked[page - first] = (struct lzt_crooked){table->rows[page].ifd, table->rows[page].tags};
-    writer->published[chain] = table->format.bigtiff ? FIRST_BIG : FIRST_CLASSIC;
-    if (first > 0)
-        writer->published[chain] = link_of(table->format, table->rows[first - 1].ifd, table->rows[first - 1].tags);
+    writer->published[chain] = link_behind(table, first);
     return LZT_OK;
 }
 
 /* ---- The other chain ------------------------------------------------------------------------------------------------------ */
 
-/* 1: the first pages of both chains are the same pages. */
-static int are_same_pages(const struct lzt_table *classic, const struct lzt_table *big)
+/* 1: the big chain's pages are the classic one's from that page on, as far as both have any. */
+static int are_same_pages(const struct lzt_table *classic, uint64_t first, const struct lzt_table *big)
 {
-    const uint64_t pages = lzt_min64(classic->pages, big->pages);
+    const uint64_t pages = lzt_min64(classic->pages - first, big->pages);
     for (uint64_t i = 0; i < pages; i++) {
-        const struct lzt_row *a = &classic->rows[i], *b = &big->rows[i];
+        const struct lzt_row *a = &classic->rows[first + i], *b = &big->rows[i];
         if (a->data != b->data || a->length != b->length || a->tags != b->tags ||
             memcmp(&classic->layouts[a->layout], &big->layouts[b->layout], sizeof *classic->layouts) != 0)
             return 0;
     }
-    return lzt_max64(classic->pages, big->pages) - pages <= 1;
+    return 1;
 }
 
 /* Of a page that both chains have, the BigTIFF IFD follows the classic one (block.c, place_ifds). */
@@ -75,38 +79,35 @@ static uint64_t big_ifd_behind(const struct lzt_row *classic)
     return lzt_round_up(end + length, lzt_offset_size(big)) - length;
 }
 
-/* After a power failure the last page may be missing in the chain that was linked first. It is whole: both links came after it. */
+/* After a power failure the pages that were published last may be missing in the chain that was linked first. They are whole, and linked to each
+ * other: both links came after them. */
 static enum lzt_status complete_big_chain(struct lzt_writer *writer, const struct lzt_table *classic, const struct lzt_table *big, int *found,
                                           struct lzt_error *error)
 {
-    const struct lzt_row *last = &classic->rows[classic->pages - 1];
-    const uint64_t ifd = big_ifd_behind(last);
-    struct lzt_table *one;
+    const uint64_t ifd = big_ifd_behind(&classic->rows[big->pages]), missing = classic->pages - big->pages;
+    struct lzt_table *rest;
     *found = 0;
-    enum lzt_status status = lzt_table_open_chain(classic, (struct lzt_format){1, writer->big_endian}, ifd, &one, error);
+    enum lzt_status status = lzt_table_open_chain(classic, big->format, ifd, &rest, error);
     if (status != LZT_OK)
         return status == LZT_CORRUPT || status == LZT_LIMIT ? LZT_OK : status;
-    *found = one->pages == 1 && one->rows[0].data == last->data && one->rows[0].tags == last->tags;
-    lzt_table_close(one);
+    *found = rest->ended == LZT_OK && rest->pages >= missing && are_same_pages(classic, big->pages, rest);
     if (*found)
         status = lzt_writer_set_link(writer, LZT_BIG, last_link(big), ifd, error);
     if (*found)
-        writer->links[LZT_BIG] = link_of((struct lzt_format){1, 0}, ifd, last->tags);
+        writer->links[LZT_BIG] = link_behind(rest, missing);
+    lzt_table_close(rest);
     return status;
 }
 
 static enum lzt_status compare_chains(struct lzt_writer *writer, const struct lzt_table *classic, const struct lzt_table *big,
                                       struct lzt_error *error)
 {
-    const struct lzt_format format = {1, writer->big_endian};
-    int found = classic->ended == LZT_OK && big->ended == LZT_OK && are_same_pages(classic, big);
+    int found = classic->ended == LZT_OK && big->ended == LZT_OK && are_same_pages(classic, 0, big);
     enum lzt_status status = LZT_OK;
     if (found && big->pages < classic->pages)
         status = complete_big_chain(writer, classic, big, &found, error);
-    else if (found && classic->pages == 0)
-        writer->links[LZT_BIG] = FIRST_BIG;
-    else if (found) /* a page that is in the BigTIFF chain alone was not acknowledged; another one takes its place */
-        writer->links[LZT_BIG] = link_of(format, big->rows[classic->pages - 1].ifd, big->rows[classic->pages - 1].tags);
+    else if (found) /* pages that are in the BigTIFF chain alone were not acknowledged; others take their place */
+        writer->links[LZT_BIG] = link_behind(big, classic->pages);
     writer->has[LZT_BIG] = writer->grows = writer->roomy = found;
     return status;
 }
