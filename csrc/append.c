@@ -258,6 +258,13 @@ enum lzt_status lzt_writer_write(struct lzt_writer *writer, const struct lzt_par
     return write_page(writer, parcel, pixels, tags, count, error);
 }
 
+/* The link that is written now may be torn, so that by then nobody's way to the pages may lead over it, after a power failure either. */
+static enum lzt_status help_old_readers(struct lzt_writer *writer, struct lzt_error *error)
+{
+    enum lzt_status status = sync_if_durable(writer, error);
+    return status == LZT_OK ? die(writer, lzt_writer_help_old_readers(writer, error), error) : status;
+}
+
 enum lzt_status lzt_writer_publish(struct lzt_writer *writer, struct lzt_error *error)
 {
     struct lzt_error own;
@@ -273,7 +280,7 @@ enum lzt_status lzt_writer_publish(struct lzt_writer *writer, struct lzt_error *
     else if (status == LZT_OK && writer->heads[LZT_CLASSIC] != 0)
         status = lzt_writer_set_link(writer, LZT_CLASSIC, writer->published[LZT_CLASSIC], writer->heads[LZT_CLASSIC], error);
     if (status == LZT_OK && writer->crooked_link != 0)
-        status = die(writer, lzt_writer_help_old_readers(writer, error), error);
+        status = help_old_readers(writer, error);
     if (status == LZT_OK)
         status = sync_if_durable(writer, error);
     if (status != LZT_OK)
