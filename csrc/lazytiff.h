@@ -102,7 +102,7 @@ enum lzt_status lzt_source_open_callback(lzt_read_ranges read_ranges, void *cont
 enum lzt_status lzt_source_create(const char *path, struct lzt_source **source, struct lzt_error *error);
 enum lzt_status lzt_source_open_locked(const char *path, struct lzt_source **source, struct lzt_error *error);
 /* Give a new file its name, at once and for good; durable 1: so that a power failure does not take it away. LZT_SYSTEM with EEXIST when the
- * name is taken meanwhile. */
+ * name is taken meanwhile. After any failure the file has none. */
 enum lzt_status lzt_source_publish(struct lzt_source *source, int durable, struct lzt_error *error);
 /* The size now: a file may have grown or shrunk since it was opened. */
 enum lzt_status lzt_source_size(struct lzt_source *source, uint64_t *size, struct lzt_error *error);

@@ -13,7 +13,7 @@ enum lzt_status lzt_file_open(const char *path, int writable, struct lzt_file **
 enum lzt_status lzt_file_create(const char *path, struct lzt_file **file, struct lzt_error *error);
 /* Give a new file its name, at once and for good. LZT_SYSTEM with EEXIST when the name is taken. */
 enum lzt_status lzt_file_publish(struct lzt_file *file, struct lzt_error *error);
-/* Wait until the name of a file that was published is on the disk. */
+/* Wait until the name of a file that was published is on the disk; if that fails, the name is taken back. */
 enum lzt_status lzt_file_sync_name(struct lzt_file *file, struct lzt_error *error);
 /* Another handle on the same open file, with its locks, which last until both are closed. */
 enum lzt_status lzt_file_share(const struct lzt_file *file, struct lzt_file **other, struct lzt_error *error);

@@ -305,8 +305,10 @@ enum lzt_status lzt_file_sync_name(struct lzt_file *file, struct lzt_error *erro
         why = errno;
         close(descriptor);
     }
-    /* EINVAL: a file system that keeps its folders in another way, FAT on some systems among them */
-    return result == 0 || why == EINVAL ? LZT_OK : lzt_fail_system(error, why, "cannot write the file's name to the disk");
+    if (result == 0 || why == EINVAL) /* a file system that keeps its folders in another way, FAT on some systems among them */
+        return LZT_OK;
+    unlink(file->path);
+    return lzt_fail_system(error, why, "cannot write the file's name to the disk");
 }
 
 #endif

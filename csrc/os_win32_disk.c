@@ -138,7 +138,10 @@ enum lzt_status lzt_file_publish(struct lzt_file *file, struct lzt_error *error)
 /* Windows gives folders to nobody but those who restore backups; NTFS keeps a journal of names. */
 enum lzt_status lzt_file_sync_name(struct lzt_file *file, struct lzt_error *error)
 {
-    return lzt_file_sync(file, error);
+    const enum lzt_status status = lzt_file_sync(file, error);
+    if (status != LZT_OK)
+        DeleteFileW(file->path);
+    return status;
 }
 
 #endif
