@@ -191,14 +191,14 @@ void lzt_writer_recall(struct lzt_writer *writer)
 
 enum lzt_status lzt_writer_has_begun(struct lzt_writer *writer, const struct lzt_block *block, uint64_t start, int *begun, struct lzt_error *error)
 {
+    const uint64_t after = writer->size > start ? writer->size - start : 0;
+    const size_t length = (size_t)lzt_min64(block->length, after);
+    uint8_t *there = malloc(length + 1);
     *begun = 0;
-    if (start > writer->size || block->length > writer->size - start)
-        return LZT_OK;
-    uint8_t *there = malloc(block->length);
     if (there == NULL)
-        return lzt_fail_memory(error, block->length);
-    enum lzt_status status = lzt_writer_read(writer, start, there, block->length, error);
-    *begun = status == LZT_OK && memcmp(there, block->bytes, block->length) == 0;
+        return lzt_fail_memory(error, length);
+    enum lzt_status status = lzt_writer_read(writer, start, there, length, error);
+    *begun = status == LZT_OK && memcmp(there, block->bytes, length) == 0;
     free(there);
     return status;
 }

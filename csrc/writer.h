@@ -62,7 +62,8 @@ enum lzt_status lzt_writer_write_pieces(struct lzt_writer *writer, uint64_t offs
 
 /* Point to values that the last page of a file has already, and keep the distance of its pages. Once the form is known. */
 void lzt_writer_recall(struct lzt_writer *writer);
-/* *begun: the file has this very block there. It was written by a writer that was killed before it linked the page. */
+/* *begun: the file has this very block there, or ends within it. It was written by a writer that was killed before it linked the page; and what
+ * is no more than the beginning of a block can be anybody's, since it stays as it is. */
 enum lzt_status lzt_writer_has_begun(struct lzt_writer *writer, const struct lzt_block *block, uint64_t start, int *begun, struct lzt_error *error);
 /* Write copies of IFDs whose links lie across a line; they wait with the pages to come, which may begin at the end of the copies. */
 uint64_t lzt_writer_end_of_copies(const struct lzt_writer *writer);
