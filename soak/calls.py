@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from chains import RealFile, check
 from recording import HERE, Unavailable
 from stamped import Style
+from verdict import RealFile, check
 
 import lazytiff
 

@@ -17,17 +17,17 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import tifffile
-from chains import Damaged, RealFile, check
 from recording import Job, Step, compile_shim, record
 from stamped import Style, foreign
+from verdict import Damaged, RealFile, check
 
 import lazytiff
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from chains import Bytes
     from numpy.typing import NDArray
+    from verdict import Bytes
 
 SECTOR, LINE, WORD, BORDER = 512, 64, 8, 1 << 32
 ZEROS = bytes(SECTOR)

@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from chains import RealFile, check
 from recording import HERE, compile_shim, read_log, under_shim
 from stamped import Style, foreign
+from verdict import RealFile, check
 
 import lazytiff
 

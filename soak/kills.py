@@ -24,9 +24,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tifffile
-from chains import Damaged, RealFile, check
 from recording import Unavailable, with_path
 from stamped import TAG, Style
+from verdict import Damaged, RealFile, check
 
 import lazytiff
 

@@ -98,10 +98,13 @@ class Watch:
 
     def __init__(self, path):
         self.done = Path(f"{path}.done")
+        self.parent = os.getppid()
         self.count = self.looks = 0
 
     def ended(self):
         """Return how many pages the writer left, or None while it writes."""
+        if os.getppid() != self.parent:
+            sys.exit("the process that tells of the writer's end is gone")
         return json.loads(self.done.read_text()) if self.done.exists() else None
 
     def look(self, array, count):

@@ -6,8 +6,8 @@ import os
 
 import numpy as np
 import pytest
-from chains import RealFile, check
 from stamped import Style
+from verdict import RealFile, check
 
 import lazytiff
 
