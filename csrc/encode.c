@@ -182,12 +182,13 @@ static uint16_t sample_format_of(uint16_t kind)
     return kind == LZT_INT ? 2 : kind == LZT_FLOAT ? 3 : kind == LZT_COMPLEX ? 6 : 1;
 }
 
-/* Of the codecs that are written only JPEG looks at PhotometricInterpretation: RGB in its streams has other component numbers. */
+/* Of the codecs that are written only JPEG looks at PhotometricInterpretation. Three samples that are no YCbCr are RGB to it, whatever the page
+ * calls them: its streams have other component numbers then, by which decoders tell that nothing is to be converted. */
 static uint16_t photometric_of(const struct lzt_form *form)
 {
-    const int counts = form->compression == LZT_JPEG && form->samples == 3 &&
-                       (form->photometric == LZT_PHOTOMETRIC_RGB || form->photometric == LZT_PHOTOMETRIC_YCBCR);
-    return counts ? (uint16_t)form->photometric : 1;
+    if (form->compression != LZT_JPEG || form->samples != 3)
+        return 1;
+    return form->photometric == LZT_PHOTOMETRIC_YCBCR ? LZT_PHOTOMETRIC_YCBCR : LZT_PHOTOMETRIC_RGB;
 }
 
 static struct lzt_codec codec_of(const struct lzt_form *form, const struct way *way)
