@@ -29,7 +29,8 @@ enum lzt_status lzt_writer_read(struct lzt_writer *writer, uint64_t offset, void
     size_t got;
     enum lzt_status status = lzt_file_read(writer->file, offset, bytes, length, &got, error);
     if (status == LZT_OK && got < length)
-        return lzt_fail(error, LZT_CHANGED, "the file ended at %" PRIu64 ", %zu bytes were expected at %" PRIu64, offset + got, length, offset);
+        return lzt_fail(error, LZT_CHANGED, "the file ended at %" PRIu64 ", %" PRIu64 " bytes were expected at %" PRIu64, offset + got,
+                        (uint64_t)length, offset);
     return status;
 }
 

@@ -92,31 +92,32 @@ static enum lzt_status add_tags(struct lzt_entries *entries, uint8_t *values, co
         values += tags[i].count * lzt_type_size(tags[i].type);
     }
     if (entries->count > MOST_TAGS)
-        return lzt_fail(error, LZT_USAGE, "%zu tags with those of the form, where %d are the most", entries->count, MOST_TAGS);
+        return lzt_fail(error, LZT_USAGE, "%" PRIu64 " tags with those of the form, where %d are the most", (uint64_t)entries->count, MOST_TAGS);
     return LZT_OK;
 }
 
-/* Bytes of all values; 0 with *fits 0 when there are too many, or too many tags. */
-static uint64_t sum_bytes(const struct lzt_new_tag *tags, size_t count, int *fits)
+/* Bytes of all values. */
+static enum lzt_status sum_bytes(uint64_t *sum, const struct lzt_new_tag *tags, size_t count, struct lzt_error *error)
 {
-    uint64_t sum = 0;
-    *fits = count <= MOST_TAGS;
-    for (size_t i = 0; i < count && *fits; i++) {
+    *sum = 0;
+    if (count > MOST_TAGS || (tags == NULL && count > 0))
+        return lzt_fail(error, LZT_USAGE, "%" PRIu64 " tags at %p, where %d are the most", (uint64_t)count, (const void *)tags, MOST_TAGS);
+    for (size_t i = 0; i < count; i++) {
         const unsigned size = lzt_type_size(tags[i].type);
-        *fits = size == 0 || tags[i].count <= (SIZE_MAX / 4 - sum) / size;
-        sum += *fits ? tags[i].count * size : 0;
+        if (size != 0 && tags[i].count > (SIZE_MAX / 4 - *sum) / size)
+            return lzt_fail(error, LZT_USAGE, "tag %u has %" PRIu64 " values, which no memory holds", tags[i].tag, tags[i].count);
+        *sum += tags[i].count * size;
     }
-    return *fits ? sum : 0;
+    return LZT_OK;
 }
 
 enum lzt_status lzt_entries_with(struct lzt_entries *entries, const struct lzt_entries *base, const struct lzt_form *form,
                                  const struct lzt_new_tag *tags, size_t count, int big_endian, struct lzt_error *error)
 {
-    int fits;
-    const uint64_t bytes = sum_bytes(tags, count, &fits);
-    if (!fits)
-        return lzt_fail(error, LZT_USAGE, "%zu tags, where %d are the most, or their values are too large", count, MOST_TAGS);
-    enum lzt_status status = make_list(entries, base->count + count, bytes, error);
+    uint64_t bytes;
+    enum lzt_status status = sum_bytes(&bytes, tags, count, error);
+    if (status == LZT_OK)
+        status = make_list(entries, base->count + count, bytes, error);
     if (status != LZT_OK)
         return status;
     memcpy(entries->items, base->items, base->count * sizeof *base->items);
@@ -209,11 +210,10 @@ static void add_form(struct list *list, const struct lzt_form *form)
 enum lzt_status lzt_entries_of_form(struct lzt_entries *entries, const struct lzt_form *form, int big_endian, struct lzt_error *error)
 {
     enum { OWN_TAGS = 24, OWN_BYTES = 4 * OWN_TAGS }; /* besides three SHORTs for each sample */
-    int fits;
-    const uint64_t bytes = sum_bytes(form->tags, form->tag_count, &fits);
-    if (!fits)
-        return lzt_fail(error, LZT_USAGE, "%zu tags, where %d are the most, or their values are too large", form->tag_count, MOST_TAGS);
-    enum lzt_status status = make_list(entries, OWN_TAGS + form->tag_count, OWN_BYTES + 6 * (uint64_t)form->samples + bytes, error);
+    uint64_t bytes;
+    enum lzt_status status = sum_bytes(&bytes, form->tags, form->tag_count, error);
+    if (status == LZT_OK)
+        status = make_list(entries, OWN_TAGS + form->tag_count, OWN_BYTES + 6 * (uint64_t)form->samples + bytes, error);
     if (status != LZT_OK)
         return status;
     struct list list = {entries, entries->bytes, big_endian};

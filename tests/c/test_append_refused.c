@@ -20,6 +20,7 @@ static void test_usage(void)
     check_status(lzt_writer_write(growing.writer, NULL, NULL, NULL, 0, &error), LZT_USAGE, &error, "no pixels");
     pixels.data = items;
     CHECK(lzt_writer_append(growing.writer, &pixels, NULL, 0, NULL, NULL) == LZT_OK);
+    check_status(lzt_writer_append(growing.writer, &pixels, NULL, 1, NULL, &error), LZT_USAGE, &error, "1 tags at");
     check_status(lzt_writer_set_form(growing.writer, &form, &error), LZT_USAGE, &error, "said already");
     CHECK(lzt_writer_set_form(growing.writer, &form, NULL) == LZT_USAGE);
     struct lzt_form other;
