@@ -188,6 +188,28 @@ static void test_other_pages(int big_endian)
     check_plain(&growing, big_endian, 3);
 }
 
+/* The pages that the BigTIFF chain lacks are believed only where they are the same, and where their chain comes to an end. */
+static void test_others_behind(int big_endian, int broken_link)
+{
+    struct growing growing = grown(big_endian, 0, 3);
+    const struct links second = links_to(&growing, big_endian, 1), after = links_to(&growing, big_endian, 3);
+    struct tiff_builder tiff = bytes_of(&growing, 1, big_endian);
+    const struct tiff_page page = {tiff_get(&tiff, second.big, 8), SIZE_MAX};
+    if (broken_link)
+        tiff_put(&tiff, after.big, 8, 0x7FFFFFFF);
+    else
+        tiff_put(&tiff, tiff_value_at(&tiff, page, 273), 8, 64);
+    tiff_put(&tiff, second.big, 8, 0);
+    close_writer(&growing);
+    put_bytes(&growing, tiff.bytes, tiff.size, 0);
+    resume(&growing);
+    struct tiff_builder resumed = bytes_of(&growing, 1, big_endian);
+    CHECK(resumed.size == tiff.size && memcmp(resumed.bytes, tiff.bytes, tiff.size) == 0);
+    tiff_free(&resumed);
+    tiff_free(&tiff);
+    check_plain(&growing, big_endian, 3);
+}
+
 /* Files of other programs have anything in these bytes, zeros among them. */
 static void test_foreign(int big_endian, uint64_t pages)
 {
@@ -254,6 +276,8 @@ int main(void)
             }
         test_no_big_chain(big_endian);
         test_other_pages(big_endian);
+        test_others_behind(big_endian, 0);
+        test_others_behind(big_endian, 1);
         test_foreign(big_endian, 1);
         test_foreign(big_endian, 2);
         test_new(big_endian);
