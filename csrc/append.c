@@ -11,99 +11,6 @@
 /* What every page may have before its pixels without being asked, so that pages with fewer tags lie at the same distance. */
 enum { RESERVED_MOST = 4096 };
 
-/* ---- The file ------------------------------------------------------------------------------------------------------------- */
-
-/* A call of the system failed: nobody knows what the file holds behind the last page that was published, and what it does not hold must not be
- * linked. The file is as good as it was. */
-static enum lzt_status die(struct lzt_writer *writer, enum lzt_status status, struct lzt_error *error)
-{
-    if (status != LZT_OK) {
-        lzt_fail(&writer->dead, status, "an earlier write to the file failed; what was acknowledged is in it, and it can be opened again to go on");
-        writer->dead.os_errno = error != NULL ? error->os_errno : 0;
-    }
-    return status;
-}
-
-enum lzt_status lzt_writer_read(struct lzt_writer *writer, uint64_t offset, void *bytes, size_t length, struct lzt_error *error)
-{
-    size_t got;
-    enum lzt_status status = lzt_file_read(writer->file, offset, bytes, length, &got, error);
-    if (status == LZT_OK && got < length)
-        return lzt_fail(error, LZT_CHANGED, "the file ended at %" PRIu64 ", %" PRIu64 " bytes were expected at %" PRIu64, offset + got,
-                        (uint64_t)length, offset);
-    return status;
-}
-
-enum lzt_status lzt_writer_write_pieces(struct lzt_writer *writer, uint64_t offset, const struct lzt_piece *pieces, size_t count,
-                                        struct lzt_error *error)
-{
-    return die(writer, lzt_file_write_pieces(writer->file, offset, pieces, count, error), error);
-}
-
-enum lzt_status lzt_writer_set_link(struct lzt_writer *writer, int chain, uint64_t link, uint64_t target, struct lzt_error *error)
-{
-    uint8_t bytes[8];
-    const unsigned word = chain == LZT_BIG ? 8 : 4;
-    lzt_put(bytes, word, target, writer->big_endian);
-    return die(writer, lzt_file_write(writer->file, link, bytes, word, error), error);
-}
-
-static enum lzt_status sync_if_durable(struct lzt_writer *writer, struct lzt_error *error)
-{
-    return writer->durable ? die(writer, lzt_file_sync_data(writer->file, error), error) : LZT_OK;
-}
-
-/* The first half of a BigTIFF header takes the place of a classic one: its second half has been there all the time. */
-static enum lzt_status turn_into_bigtiff(struct lzt_writer *writer, struct lzt_error *error)
-{
-    uint8_t header[8] = {0};
-    memset(header, writer->big_endian ? 'M' : 'I', 2);
-    lzt_put(header + 2, 2, 43, writer->big_endian);
-    lzt_put(header + 4, 2, 8, writer->big_endian); /* bytes of an offset */
-    enum lzt_status status = die(writer, lzt_file_write(writer->file, 0, header, sizeof header, error), error);
-    if (status == LZT_OK)
-        writer->turns = writer->grows = 0;
-    return status;
-}
-
-/* ---- Whether it may be done ----------------------------------------------------------------------------------------------- */
-
-static enum lzt_status check_alive(const struct lzt_writer *writer, struct lzt_error *error)
-{
-    if (lzt_process() != writer->process)
-        return lzt_fail(error, LZT_LOCKED, "the process that this one was forked from writes to it; only that one may");
-    if (writer->dead.status != LZT_OK) {
-        if (error != NULL)
-            *error = writer->dead;
-        return (enum lzt_status)writer->dead.status;
-    }
-    return LZT_OK;
-}
-
-/* Others that write without asking for the lock would make the file longer. Not asked at each of many appends in a row: it would take a tenth
- * of the time of a small one. */
-static enum lzt_status check_alone(struct lzt_writer *writer, struct lzt_error *error)
-{
-    enum { TRUST = 10 }; /* milliseconds */
-    const uint64_t now = lzt_milliseconds();
-    uint64_t size;
-    if (writer->checked != 0 && now - writer->checked < TRUST)
-        return LZT_OK;
-    enum lzt_status status = lzt_file_size(writer->file, &size, error);
-    if (status == LZT_OK && size != writer->size)
-        status = lzt_fail(error, LZT_CHANGED, "the file had %" PRIu64 " bytes and has %" PRIu64 " now: somebody else writes to it", writer->size, size);
-    writer->checked = now;
-    return die(writer, status, error);
-}
-
-static enum lzt_status check_ready(struct lzt_writer *writer, struct lzt_error *error)
-{
-    enum lzt_status status = check_alive(writer, error);
-    if (status == LZT_OK && !writer->is_formed)
-        status = lzt_fail(error, LZT_USAGE, "how pages are stored was not said");
-    return status == LZT_OK ? check_alone(writer, error) : status;
-}
-
 /* ---- One page ------------------------------------------------------------------------------------------------------------- */
 
 /* Values of the form's tags that are in the file now are pointed to from now on. */
@@ -245,7 +152,7 @@ enum lzt_status lzt_writer_write(struct lzt_writer *writer, const struct lzt_par
 {
     struct lzt_error own;
     error = error != NULL ? error : &own;
-    enum lzt_status status = check_ready(writer, error);
+    enum lzt_status status = lzt_writer_check_ready(writer, error);
     if (status != LZT_OK)
         return status;
     if (parcel == NULL && (pixels == NULL || pixels->data == NULL))
@@ -262,28 +169,28 @@ enum lzt_status lzt_writer_write(struct lzt_writer *writer, const struct lzt_par
 /* The link that is written now may be torn, so that by then nobody's way to the pages may lead over it, after a power failure either. */
 static enum lzt_status help_old_readers(struct lzt_writer *writer, struct lzt_error *error)
 {
-    enum lzt_status status = sync_if_durable(writer, error);
-    return status == LZT_OK ? die(writer, lzt_writer_help_old_readers(writer, error), error) : status;
+    enum lzt_status status = lzt_writer_sync(writer, error);
+    return status == LZT_OK ? lzt_writer_die(writer, lzt_writer_help_old_readers(writer, error), error) : status;
 }
 
 enum lzt_status lzt_writer_publish(struct lzt_writer *writer, struct lzt_error *error)
 {
     struct lzt_error own;
     error = error != NULL ? error : &own;
-    enum lzt_status status = check_alive(writer, error);
+    enum lzt_status status = lzt_writer_check_alive(writer, error);
     if (status != LZT_OK || writer->waiting == 0)
         return status;
-    status = sync_if_durable(writer, error);
+    status = lzt_writer_sync(writer, error);
     if (status == LZT_OK && writer->heads[LZT_BIG] != 0)
         status = lzt_writer_set_link(writer, LZT_BIG, writer->published[LZT_BIG], writer->heads[LZT_BIG], error);
     if (status == LZT_OK && writer->turns)
-        status = turn_into_bigtiff(writer, error);
+        status = lzt_writer_turn(writer, error);
     else if (status == LZT_OK && writer->heads[LZT_CLASSIC] != 0)
         status = lzt_writer_set_link(writer, LZT_CLASSIC, writer->published[LZT_CLASSIC], writer->heads[LZT_CLASSIC], error);
     if (status == LZT_OK && writer->crooked_link != 0)
         status = help_old_readers(writer, error);
     if (status == LZT_OK)
-        status = sync_if_durable(writer, error);
+        status = lzt_writer_sync(writer, error);
     if (status != LZT_OK)
         return status;
     writer->pages += writer->waiting;
@@ -304,7 +211,7 @@ enum lzt_status lzt_writer_append(struct lzt_writer *writer, const struct lzt_pi
     return status;
 }
 
-/* ---- The writer ----------------------------------------------------------------------------------------------------------- */
+/* ---- The form ------------------------------------------------------------------------------------------------------------- */
 
 static enum lzt_status take_form(struct lzt_writer *writer, const struct lzt_form *form, struct lzt_error *error)
 {
@@ -325,7 +232,7 @@ static enum lzt_status take_form(struct lzt_writer *writer, const struct lzt_for
 
 enum lzt_status lzt_writer_set_form(struct lzt_writer *writer, const struct lzt_form *form, struct lzt_error *error)
 {
-    enum lzt_status status = check_alive(writer, error);
+    enum lzt_status status = lzt_writer_check_alive(writer, error);
     if (status == LZT_OK && writer->is_formed && writer->pages + writer->waiting > 0)
         status = lzt_fail(error, LZT_USAGE, "how pages are stored was said already");
     if (status != LZT_OK)
@@ -336,37 +243,4 @@ enum lzt_status lzt_writer_set_form(struct lzt_writer *writer, const struct lzt_
     status = take_form(writer, form, error);
     writer->is_formed = status == LZT_OK;
     return status;
-}
-
-const struct lzt_form *lzt_writer_form(const struct lzt_writer *writer)
-{
-    return &writer->form;
-}
-
-int lzt_writer_encodes(const struct lzt_writer *writer)
-{
-    const struct lzt_form *form = &writer->form;
-    return form->compression != LZT_NONE || form->chunk_columns != 0 || form->kind == LZT_BOOL;
-}
-
-uint64_t lzt_writer_pages(const struct lzt_writer *writer)
-{
-    return writer->pages;
-}
-
-int lzt_writer_is_bigtiff(const struct lzt_writer *writer)
-{
-    return writer->has[LZT_BIG] && !writer->grows;
-}
-
-void lzt_writer_close(struct lzt_writer *writer)
-{
-    if (writer == NULL)
-        return;
-    lzt_entries_free(&writer->entries);
-    lzt_block_free(&writer->block);
-    lzt_encoder_close(&writer->encoder);
-    free(writer->known);
-    free(writer->crooked);
-    free(writer);
 }

@@ -52,11 +52,22 @@ struct lzt_writer {
     uint64_t crooked_link, crooked_next; /* the link of the last of them, and where its copy leads; 0: none */
 };
 
+/* LZT_LOCKED in a forked process; what made an end of the writer, if anything has. */
+enum lzt_status lzt_writer_check_alive(const struct lzt_writer *writer, struct lzt_error *error);
+/* The same, and LZT_USAGE before the form is known, LZT_CHANGED when somebody else writes to the file. */
+enum lzt_status lzt_writer_check_ready(struct lzt_writer *writer, struct lzt_error *error);
+/* A status that is not LZT_OK is the writer's end; returns it. */
+enum lzt_status lzt_writer_die(struct lzt_writer *writer, enum lzt_status status, struct lzt_error *error);
+
 /* Bytes from one place of the file on. Fails when the file has fewer. */
 enum lzt_status lzt_writer_read(struct lzt_writer *writer, uint64_t offset, void *bytes, size_t length, struct lzt_error *error);
-/* Let one link, or the header's, lead to target, by one write. A failure is the writer's end. */
+/* Let one link, or the header's, lead to target, by one write. A failure of this and of those that follow is the writer's end. */
 enum lzt_status lzt_writer_set_link(struct lzt_writer *writer, int chain, uint64_t link, uint64_t target, struct lzt_error *error);
-/* Write behind everything else; a failure is the writer's end. */
+/* Make the file BigTIFF by one write. */
+enum lzt_status lzt_writer_turn(struct lzt_writer *writer, struct lzt_error *error);
+/* Wait for the disk, if the writer is durable. */
+enum lzt_status lzt_writer_sync(struct lzt_writer *writer, struct lzt_error *error);
+/* Write behind everything else. */
 enum lzt_status lzt_writer_write_pieces(struct lzt_writer *writer, uint64_t offset, const struct lzt_piece *pieces, size_t count,
                                         struct lzt_error *error);
 
