@@ -27,8 +27,8 @@
  * may be NULL). Handles are set to NULL on failure; closing NULL does nothing.
  *
  * Threads: a source and a table may be used by any number of threads at a time, a reader by one at a time, a batch by one reader
- * in each of any number of threads, a map by any number of threads; a writer by one at a time, a parcel by any number of threads. The library starts no thread; it keeps no global state and
- * installs no handler, but for maps that are opened with a guard.
+ * in each of any number of threads, a map by any number of threads; a writer by one at a time, a parcel by any number of threads.
+ * The library starts no thread; it keeps no global state and installs no handler, but for maps that are opened with a guard.
  *
  * Lifetime: a table borrows its source, a reader its table, a batch its table and the caller's arrays: close in reverse order. A map
  * borrows nothing. A writer borrows its source, a parcel its writer and the caller's pixels.
@@ -324,19 +324,36 @@ enum lzt_status lzt_create_zeros(const char *path, const struct lzt_new_stack *s
 
 /* What is appended is there for good as soon as the call returns: the page is written first, behind everything else, and then linked by one
  * aligned write, so that a program that dies at any moment leaves a valid file with every page that it was told of, and readers see whole
- * pages only. */
+ * pages only. tests/c/test_acquire.c is the smallest program that does it.
+ *
+ * Errors: after LZT_USAGE, LZT_UNSUPPORTED, LZT_LIMIT, LZT_NO_MEMORY, LZT_FULL and LZT_CANCELLED no page was added, and the writer is as good as
+ * before. LZT_LOCKED: the process was forked from that of the writer, which alone goes on. When a write fails (LZT_SYSTEM), or the file is not as
+ * long as this writer left it (LZT_CHANGED: somebody wrote to it without asking for the lock), nobody knows what is behind the last page: from
+ * then on this writer says so at every call. The file is valid and keeps all that was acknowledged; close the writer, the table and the source,
+ * and open them again to go on.
+ *
+ * Memory: none is taken from the third page on when pages need no encoding (lzt_writer_encodes), have no tags of their own, and lie in memory
+ * as in the file: samples and columns side by side, rows at any distance, numbers in the file's byte order. Others are copied while they are
+ * encoded. Nothing refers to the caller's pixels and tags when a call has returned, but a parcel to its pixels.
+ *
+ * Threads: one at a time in a writer; parcels are opened by that thread, encoded by any, while the writer may write other pages. A writer does
+ * not use its table after lzt_writer_open; who reads what was appended has a table of its own (of this source or another one of the same file),
+ * at any time and in any thread, and learns of new pages by lzt_table_refresh, now and then: nothing wakes it up. It knows that no more
+ * will come when lzt_source_has_writer says so, and one lzt_table_refresh after that has brought nothing. */
 
 struct lzt_writer;
 struct lzt_parcel;
 
-/* Begin a TIFF file without pages in a new file, lzt_source_file of lzt_source_create. bigtiff 1: BigTIFF; 0: classic, which ends at 4 GiB (LZT_FULL); -1: classic,
- * with all that it takes to become BigTIFF by a single write when it outgrows 4 GiB. */
+/* Begin a TIFF file without pages in a new, empty file, lzt_source_file of lzt_source_create; LZT_USAGE when it has bytes. bigtiff 1: BigTIFF; 0:
+ * classic, which ends at 4 GiB (LZT_FULL); -1: classic, with all that it takes to become BigTIFF by a single write when it outgrows 4 GiB.
+ * big_endian as in struct lzt_new_stack; this machine's order costs least. */
 enum lzt_status lzt_create_empty(struct lzt_file *file, int bigtiff, int big_endian, struct lzt_error *error);
 
-/* A tag to be written. */
+/* A tag to be written; types as TIFF 6.0 and BigTIFF number them, but for IFDs. LZT_USAGE: tags that tell how pixels are stored, or where other
+ * IFDs are; ExtraSamples for another number of them; whole numbers of 8 bytes where the file is not BigTIFF yet; more than 4,096 in an IFD. */
 struct lzt_new_tag {
     uint16_t tag, type;
-    uint64_t count;     /* of values */
+    uint64_t count;     /* of values, at least 1; of text: its bytes, with the 0 at its end */
     const void *values; /* in this machine's byte order; a fraction is two numbers */
 };
 
@@ -358,7 +375,7 @@ struct lzt_form {
     uint32_t chunk_rows, chunk_columns; /* chunk_columns 0: strips. chunk_rows 0: all rows when uncompressed, otherwise about 256 KiB */
     int32_t photometric;                /* -1: RGB (2) for 3 or 4 unsigned samples of 8 bits, otherwise min-is-black (1) */
     double level;                       /* of the codec, see above; -1: default */
-    const struct lzt_new_tag *tags;     /* of every page */
+    const struct lzt_new_tag *tags;     /* of every page, in any order; the last of a number counts. Their values are in the file once */
     size_t tag_count;
 };
 
@@ -369,38 +386,43 @@ struct lzt_pixels {
     uint32_t swapped;                                 /* 1: in the other byte order than this machine's */
 };
 
-/* Go on behind the last page of the table, which is of a source that is locked for its one writer. durable 1: what is acknowledged survives a
- * power failure too, at the price of waiting for the disk twice a page. LZT_UNSUPPORTED when frames share the only IFD, LZT_LIMIT when there
- * are more pages than a limit let the table see. */
+/* Go on behind the last page of the table, which is of a source that is locked for its one writer, and lives until the writer is closed. durable
+ * 1: what is acknowledged survives a power failure too, at the price of waiting for the disk twice a publication. A last link that leads to
+ * nothing is overwritten; IFDs whose links nobody could switch at once are copied when the first page is appended. LZT_UNSUPPORTED when frames
+ * share the only IFD, LZT_LIMIT when there are more pages than a limit let the table see, LZT_CHANGED when there are by now, LZT_USAGE for
+ * bytes that are in no file and for tables of options.ifds. */
 enum lzt_status lzt_writer_open(const struct lzt_table *table, int durable, struct lzt_writer **writer, struct lzt_error *error);
-/* How page number page of the table is stored, as a form for more such pages, without tags. LZT_UNSUPPORTED when none can be written. */
+/* How page number page of the table is stored, as a form for more such pages, without tags. LZT_UNSUPPORTED when its pixels cannot be read, or are
+ * not read as they would be written; whether its codec can be encoded is told by lzt_writer_set_form. */
 enum lzt_status lzt_form_of_page(const struct lzt_table *table, uint64_t page, struct lzt_form *form, struct lzt_error *error);
-/* How the pages to come are stored, before the first one is appended; as long as there is none it can be said anew. The form and what it points
- * to are copied. LZT_USAGE or LZT_UNSUPPORTED when no page can be stored like that. */
+/* How the pages to come are stored: for a writer that was just opened, whatever pages the file has; as long as the file has none, and none was
+ * written, it can be said anew. The form and what it points to are copied. LZT_USAGE, LZT_UNSUPPORTED or LZT_LIMIT when no page can be stored
+ * like that; then no form is set. */
 enum lzt_status lzt_writer_set_form(struct lzt_writer *writer, const struct lzt_form *form, struct lzt_error *error);
-/* The form with its defaults filled in; its tags are the writer's. */
+/* The form with its defaults filled in, without its tags; it is the writer's. */
 const struct lzt_form *lzt_writer_form(const struct lzt_writer *writer);
-/* 1: pages are encoded before they are written, which parcels let several threads do. */
+/* 1: pages are encoded before they are written (a codec, tiles, single bits), which parcels let several threads do. */
 int lzt_writer_encodes(const struct lzt_writer *writer);
 /* Append a page with these tags beside those of the form, which they replace where they have the same number. *page becomes its number;
  * page may be NULL.
- * LZT_FULL: nothing was written, and the file stays as it is. After any other failure of the system the writer is dead, and not the file. */
+ * LZT_FULL: it would pass the 4 GiB of classic TIFF; nothing of it was written. Pages that wait (lzt_writer_write) are published too. */
 enum lzt_status lzt_writer_append(struct lzt_writer *writer, const struct lzt_pixels *pixels, const struct lzt_new_tag *tags, size_t tag_count,
                                   uint64_t *page, struct lzt_error *error);
 
 /* The same in parts. Encode the page's chunks, in any number of threads together, about milliseconds each time (0: until all are done); LZT_AGAIN:
- * chunks are left to begin. The parcel is complete when every thread's call has returned LZT_OK. */
+ * chunks are left to begin. The parcel is complete when every thread's call has returned LZT_OK; then the pixels are not needed any more. Each
+ * parcel is for the writer that it was opened for, in its form of that time. One that failed or was cancelled can only be closed. */
 enum lzt_status lzt_parcel_open(const struct lzt_writer *writer, const struct lzt_pixels *pixels, struct lzt_parcel **parcel,
                                 struct lzt_error *error);
 enum lzt_status lzt_parcel_encode(struct lzt_parcel *parcel, uint32_t milliseconds, struct lzt_error *error);
 /* Make every lzt_parcel_encode on this parcel return LZT_CANCELLED soon. May be called from any thread. */
 void lzt_parcel_cancel(struct lzt_parcel *parcel);
 void lzt_parcel_close(struct lzt_parcel *parcel);
-/* Write a page behind the last one without publishing it: from a complete parcel, or without one from pixels, which this thread encodes where
- * they are not stored as they are. */
+/* Write a page behind the last one without publishing it: from a complete parcel, or without one (NULL) from pixels, which this thread encodes
+ * where they are not stored as they are. Nobody sees it before it is published; pages that wait when the writer is closed are lost. */
 enum lzt_status lzt_writer_write(struct lzt_writer *writer, const struct lzt_parcel *parcel, const struct lzt_pixels *pixels,
                                  const struct lzt_new_tag *tags, size_t tag_count, struct lzt_error *error);
-/* Publish all pages that were written, by one link. */
+/* Publish all pages that were written, by one link: readers see all of them or none. */
 enum lzt_status lzt_writer_publish(struct lzt_writer *writer, struct lzt_error *error);
 
 uint64_t lzt_writer_pages(const struct lzt_writer *writer);  /* published, those of the table included */
