@@ -288,6 +288,30 @@ static void test_names(enum lzt_map_mode mode)
     CHECK(DeleteFileW(WIDE) && files_here() == 0);
 }
 
+/* What a growing file is written by: pieces one behind the other, and locks that others can ask about. */
+static void test_growing(void)
+{
+    const struct lzt_piece pieces[] = {{"ab", 2}, {"", 0}, {"cdefg", 5}, {"h", 1}};
+    struct lzt_file *file;
+    uint64_t size;
+    int held;
+    CHECK(lzt_file_create(NAME, &file, NULL) == LZT_OK && lzt_file_lock(file, 1, NULL) == LZT_OK);
+    CHECK(lzt_file_write_pieces(file, 3, pieces, 4, NULL) == LZT_OK && lzt_file_write_pieces(file, 90, pieces, 0, NULL) == LZT_OK);
+    CHECK(lzt_file_size(file, &size, NULL) == LZT_OK && size == 11);
+    CHECK(lzt_file_sync_data(file, NULL) == LZT_OK && lzt_file_publish(file, NULL) == LZT_OK && lzt_file_sync_name(file, NULL) == LZT_OK);
+    CHECK(byte_in_file(WIDE, 2) == 0 && byte_in_file(WIDE, 3) == 'a' && byte_in_file(WIDE, 5) == 'c' && byte_in_file(WIDE, 10) == 'h');
+    struct lzt_error error;
+    CHECK(lzt_file_publish(file, &error) == LZT_SYSTEM && error.os_errno == EEXIST);
+    struct lzt_file *other = open_file(NAME, 1);
+    CHECK(lzt_file_publish(other, NULL) == LZT_USAGE);
+    CHECK(lzt_file_has_writer(other, &held, NULL) == LZT_OK && held);
+    CHECK(lzt_file_lock(other, 1, NULL) == LZT_LOCKED && lzt_process() != 0);
+    lzt_file_close(file);
+    CHECK(lzt_file_has_writer(other, &held, NULL) == LZT_OK && !held && lzt_file_lock(other, 1, NULL) == LZT_OK);
+    lzt_file_close(other);
+    CHECK(DeleteFileW(WIDE) && files_here() == 0);
+}
+
 /* Deleting a mapped file takes the bytes from nobody either; its name is free once the map is closed. */
 static void test_delete_under_a_map(void)
 {
@@ -355,6 +379,7 @@ int main(void)
     test_space();
     test_locks();
     test_new_files();
+    test_growing();
     test_another_folder();
     test_names(LZT_MAP_READ);
     test_names(LZT_MAP_WRITE);
