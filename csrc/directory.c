@@ -61,10 +61,10 @@ enum lzt_status lzt_directory_read(struct lzt_peek *peek, struct lzt_format form
     uint64_t count = format.bigtiff ? lzt_get64(bytes, format.big_endian) : lzt_get16(bytes, format.big_endian);
     if (count == 0)
         return lzt_fail(error, LZT_CORRUPT, "the IFD at offset %" PRIu64 " has no tags", offset);
-    const int has_room = count <= peek->size / lzt_entry_size(format); /* otherwise their size may overflow */
-    if (has_room && count > max_tags)
+    if (count > max_tags)
         return lzt_fail(error, LZT_LIMIT, "the IFD at offset %" PRIu64 " claims %" PRIu64 " tags; the limit is %" PRIu64, offset, count,
                         max_tags);
+    const int has_room = count <= peek->size / lzt_entry_size(format); /* otherwise their size may overflow */
     const size_t table = has_room ? (size_t)count * lzt_entry_size(format) : 0;
     status = has_room ? lzt_peek_at(peek, offset, head + table + lzt_offset_size(format), &bytes, error) : LZT_CORRUPT;
     if (status == LZT_CORRUPT)

@@ -287,8 +287,6 @@ static enum lzt_status check_table(const struct lzt_table *table, struct lzt_err
 {
     if (table->frame_bytes != 0)
         return lzt_fail(error, LZT_UNSUPPORTED, "its frames share one IFD, so that no page can be appended: make a new file of them");
-    if (table->ended == LZT_LIMIT)
-        return lzt_fail(error, LZT_LIMIT, "a limit hides pages behind the last one: to append would cut them off");
     if (table->listed)
         return lzt_fail(error, LZT_USAGE, "the table is of IFDs that were listed: pages are appended to a chain");
     if (lzt_source_file(table->source) == NULL)
@@ -296,14 +294,33 @@ static enum lzt_status check_table(const struct lzt_table *table, struct lzt_err
     return LZT_OK;
 }
 
+/* A limit hides pages where the last link leads to what may be an IFD: one that leads elsewhere mostly claims more tags than anybody has, or
+ * than the file has room for. */
+static enum lzt_status check_limit(const struct lzt_table *table, uint64_t next, struct lzt_error *error)
+{
+    struct lzt_directory directory;
+    struct lzt_peek peek;
+    lzt_peek_open(&peek, table->source, table->size, 0);
+    enum lzt_status status = lzt_directory_read(&peek, table->format, next, UINT16_MAX, &directory, error);
+    lzt_peek_close(&peek);
+    if (status == LZT_OK)
+        return lzt_fail(error, LZT_LIMIT, "a limit hides pages behind the last one: to append would cut them off");
+    return status == LZT_CORRUPT || status == LZT_LIMIT ? LZT_OK : status;
+}
+
 /* Where the chain ends by its own word, it does so still: an older table would cut off what came since. */
 static enum lzt_status check_last_link(struct lzt_writer *writer, const struct lzt_table *table, struct lzt_error *error)
 {
     uint8_t link[8];
     enum lzt_status status = lzt_writer_read(writer, last_link(table), link, lzt_offset_size(table->format), error);
-    if (status == LZT_OK && table->ended == LZT_OK && !table->options.whole && lzt_get_offset(link, table->format) != 0)
+    if (status != LZT_OK)
+        return status;
+    const uint64_t next = lzt_get_offset(link, table->format);
+    if (table->ended == LZT_LIMIT)
+        return check_limit(table, next, error);
+    if (table->ended == LZT_OK && !table->options.whole && next != 0)
         return lzt_fail(error, LZT_CHANGED, "pages have come since the table was opened; refresh it, or open the file again");
-    return status;
+    return LZT_OK;
 }
 
 static enum lzt_status find_end(struct lzt_writer *writer, const struct lzt_table *table, struct lzt_error *error)
