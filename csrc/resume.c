@@ -173,9 +173,16 @@ static int has_values(struct lzt_writer *writer, const struct lzt_tag *tag, cons
     return 1;
 }
 
+/* Bytes of an uncompressed page in the file: tiles at its edges are whole. */
+static uint64_t stored_bytes(const struct lzt_form *form)
+{
+    const uint64_t tile = form->chunk_rows * lzt_form_row_bytes(form, form->chunk_columns);
+    return form->chunk_columns == 0 ? lzt_form_page_bytes(form) : lzt_form_chunks(form) * tile;
+}
+
 void lzt_writer_recall(struct lzt_writer *writer)
 {
-    const uint64_t inline_bytes = writer->known_big ? 8 : 4, pixels = lzt_form_page_bytes(&writer->form);
+    const uint64_t inline_bytes = writer->known_big ? 8 : 4, pixels = stored_bytes(&writer->form);
     for (size_t i = 0; i < writer->entries.count; i++) {
         struct lzt_entry *entry = &writer->entries.items[i];
         const struct lzt_tag *tag = lzt_find_tag(writer->known, writer->known_count, entry->tag);

@@ -149,8 +149,9 @@ def test_batches(path):
             assert (other.refresh(), len(out), len(other)) == (1, 8, 8)
 
 
-def test_array_within_the_first_extend(path):
-    """As soon as a page is in the file the array has its shape, and reads it, while more are on their way."""
+@pytest.mark.parametrize(("batch", "counts"), [(1, [0, 1, 2, 3]), (2, [0, 0, 2, 2])])
+def test_array_within_the_first_extend(batch, counts, path):
+    """As soon as a page is in the file, and not before, the array has its shape, and reads it."""
     seen = []
 
     def pages():
@@ -159,9 +160,8 @@ def test_array_within_the_first_extend(path):
             yield np.full((3, 4), i, "u1")
 
     with lazytiff.empty(path, "u1") as out:
-        out.extend(pages())
-    shapes = [(0, 0, 0), (1, 3, 4), (2, 3, 4), (3, 3, 4)]
-    assert seen == [(shape, list(range(count))) for count, shape in enumerate(shapes)]
+        out.extend(pages(), batch=batch)
+    assert seen == [((count, 3, 4) if count else (0, 0, 0), list(range(count))) for count in counts]
 
 
 def test_appending_within_extend(path):
