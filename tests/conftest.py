@@ -6,7 +6,10 @@ HYPOTHESIS_PROFILE=quick makes fewer of them, thorough many, and other ones each
 from __future__ import annotations
 
 import os
+import tempfile
+from pathlib import Path
 
+import chains
 import helper
 import pytest
 from hypothesis import settings
@@ -24,3 +27,17 @@ def corpus():
     if folder is None:
         pytest.skip("no corpus of real files: set LAZYTIFF_CORPUS to its folder")
     return folder
+
+
+@pytest.fixture
+def sparse_path(tmp_path):
+    """Return the path of a file to be made that may be longer than 4 GiB; skip where holes take space.
+
+    In memory where the system has such a folder with room: what is written there never waits for a disk.
+    """
+    memory = "/dev/shm"  # noqa: S108  # the file is in a folder of its own
+    has_room = os.path.isdir(memory) and os.statvfs(memory).f_bavail * os.statvfs(memory).f_frsize > 1 << 30
+    with tempfile.TemporaryDirectory(dir=memory if has_room else tmp_path) as folder:
+        if not chains.are_sparse(folder):
+            pytest.skip("the file system has no holes, and this file would take 4 GiB")
+        yield Path(folder) / "stack.tif"

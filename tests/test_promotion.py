@@ -43,10 +43,10 @@ FORMS = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _holes(tmp_path):
-    if not chains.are_sparse(tmp_path):
-        pytest.skip("the file system has no holes, and these files would take 4 GiB each")
+@pytest.fixture
+def path(sparse_path):
+    """Return the path of the file to be made."""
+    return sparse_path
 
 
 def make_pages(form, count=BEFORE + AROUND):
@@ -137,9 +137,8 @@ def check_readers(path, form, expected):
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_border(form, tmp_path):
+def test_border(form, path):
     """Pages below 4 GiB are in both chains, the one that crosses makes the file BigTIFF; all readers read all pages."""
-    path = tmp_path / "stack.tif"
     pages = make_pages(form)
     begin(path, form, pages)
     order = ">" if FORMS[form][0].startswith(">") else "<"
@@ -163,9 +162,8 @@ def test_border(form, tmp_path):
 
 
 @pytest.mark.parametrize("form", ["big-endian", "deflate"])
-def test_bigtiff_from_the_start(form, tmp_path):
+def test_bigtiff_from_the_start(form, path):
     """With bigtiff=True nothing changes at 4 GiB but the size of the file."""
-    path = tmp_path / "stack.tif"
     pages = make_pages(form)
     begin(path, form, pages, bigtiff=True)
     before = chains.header(path)
@@ -181,9 +179,8 @@ def test_bigtiff_from_the_start(form, tmp_path):
 
 @pytest.mark.parametrize("form", ["gray", "big-endian strips", "zstd tiles"])
 @pytest.mark.parametrize("length", [2000, CLASSIC_MOST - 2000, 1 << 33])
-def test_first_page(form, length, tmp_path):
+def test_first_page(form, length, path):
     """The first page may end above 4 GiB, or wholly be there: the file is BigTIFF when it is published."""
-    path = tmp_path / "stack.tif"
     pages = make_pages(form, 3)
     lazytiff.empty(path, FORMS[form][0], **FORMS[form][2]).close()
     chains.lengthen(path, length)
@@ -198,9 +195,8 @@ def test_first_page(form, length, tmp_path):
 
 @pytest.mark.parametrize("form", ["gray", "deflate"])
 @pytest.mark.parametrize("batch", [2, 100])
-def test_batch(batch, form, tmp_path):
+def test_batch(batch, form, path):
     """Pages of one batch may lie on both sides: all of them appear at once."""
-    path = tmp_path / "stack.tif"
     pages = make_pages(form)
     begin(path, form, pages)
     with lazytiff.open(path, squeeze=False) as img, lazytiff.open(path, "a") as out:
@@ -217,9 +213,8 @@ def test_batch(batch, form, tmp_path):
     check_readers(path, form, pages)
 
 
-def test_tags_of_pages(tmp_path):
+def test_tags_of_pages(path):
     """Pages on both sides may have tags of their own; after the border they may have 8-byte numbers only in BigTIFF."""
-    path = tmp_path / "stack.tif"
     pages = make_pages("gray")
     begin(path, "gray", pages, description="of all", tags={"Artist": "Ada Lovelace"})
     with lazytiff.open(path, "a") as out:
@@ -234,9 +229,8 @@ def test_tags_of_pages(tmp_path):
 
 
 @pytest.mark.parametrize("form", ["gray", "float", "deflate"])
-def test_going_on_again_and_again(form, tmp_path):
+def test_going_on_again_and_again(form, path):
     """A stack that is opened for each page becomes BigTIFF like one that stays open."""
-    path = tmp_path / "stack.tif"
     pages = make_pages(form)
     begin(path, form, pages)
     for number in range(BEFORE, len(pages)):
@@ -252,9 +246,8 @@ def test_going_on_again_and_again(form, tmp_path):
 
 @pytest.mark.parametrize("form", ["gray", "big-endian", "rgb", "deflate"])
 @pytest.mark.parametrize("often", [True, False])
-def test_readers_from_before(often, form, tmp_path):
+def test_readers_from_before(often, form, path):
     """Arrays that were opened before keep what they have, and `refresh` shows the rest, whenever it is called."""
-    path = tmp_path / "stack.tif"
     pages = make_pages(form)
     begin(path, form, pages)
     with ExitStack() as stack:
@@ -290,9 +283,8 @@ for page in lazytiff.follow(sys.argv[1], poll=0.001, mmap=sys.argv[2] == "mapped
 
 
 @pytest.mark.parametrize("way", ["lazy", "mapped"])
-def test_followed_by_another_process(way, tmp_path):
+def test_followed_by_another_process(way, path):
     """Who follows gets every page, through the border, and the end when the writer has closed."""
-    path = tmp_path / "stack.tif"
     pages = make_pages("big-endian")
     begin(path, "big-endian", pages)
     with lazytiff.open(path, "a") as out:
@@ -322,15 +314,14 @@ STRIPS = {"chunk_shape": 64, "dtype": ">u4", "tags": {65000: "a private tag of a
         pytest.param(SOME, True, False, id="description, resumed"),
         pytest.param(LONG, False, True, id="long description, tags"),
         pytest.param(STRIPS, True, False, id="strips, resumed"),
-        pytest.param(SOME, False, False, id="description"),
-        pytest.param(LONG, True, False, id="long description, resumed"),
-        pytest.param(STRIPS, False, True, id="strips, tags"),
-        pytest.param({"bigtiff": True, **SOME}, True, False, id="bigtiff, resumed"),
+        pytest.param(SOME, False, False, id="description", marks=pytest.mark.slow),
+        pytest.param(LONG, True, False, id="long description, resumed", marks=pytest.mark.slow),
+        pytest.param(STRIPS, False, True, id="strips, tags", marks=pytest.mark.slow),
+        pytest.param({"bigtiff": True, **SOME}, True, False, id="bigtiff, resumed", marks=pytest.mark.slow),
     ],
 )
-def test_one_strided_array(options, resumed, tagged, tmp_path):
+def test_one_strided_array(options, resumed, tagged, path):
     """Pages that are stored as they are lie at equal distances below and above 4 GiB: one array without a copy."""
-    path = tmp_path / "stack.tif"
     options = {"dtype": "u1", **options}
     count = (1 << 32) // LARGE + 3
     page = np.zeros(LARGE, "u1").view(options["dtype"]).reshape(LARGE_ROWS, -1)
@@ -367,8 +358,7 @@ def test_one_strided_array(options, resumed, tagged, tmp_path):
 @pytest.mark.slow
 def test_page_of_more_than_4_gib(tmp_path):
     """One page, of one strip, may be longer than classic TIFF has offsets for."""
-    path = tmp_path / "stack.tif"
-    shape = (65_600, 65_536)
+    path, shape = tmp_path / "stack.tif", (65_600, 65_536)
     if shutil.disk_usage(tmp_path).free < 8 << 30:
         pytest.skip("there are no 8 GiB of disk space")
     page = np.zeros(shape, "u1")
@@ -397,9 +387,8 @@ def test_page_of_more_than_4_gib(tmp_path):
 
 
 @pytest.mark.slow
-def test_million_pages(tmp_path):
+def test_million_pages(path):
     """The page that crosses 4 GiB behind a million others is appended about as fast as any other."""
-    path = tmp_path / "stack.tif"
     page = np.full((8, 8), 7, "u1")
     with lazytiff.empty(path, "u1") as out:
         out.extend((page for _ in range(1_000_000)), batch=1000)
