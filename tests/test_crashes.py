@@ -49,7 +49,7 @@ def test_every_cut():
 
 @pytest.mark.parametrize("temporary", [False, True])
 def test_every_fault(temporary):
-    """Calls that fail, once or for good, are OSErrors; pages are intact, and the file goes on when opened again."""
+    """Calls that fail are OSErrors, once or for good; pages stay, and the file goes on when it is opened again."""
     count = outcome(faults.soak, SEED, 1, **({"SHIM_NO_TMPFILE": "1"} if temporary else {}))
     names = {*faults.WRITES, *faults.OTHERS} - {"linkat" if temporary else "link"}
     assert {name for name in names if not count[f"in {name}"]} == set()
