@@ -299,8 +299,8 @@ class Workshop:
             return None
         pages = self.check(run, state)
         stretch = 0
-        if self.rng.random() < 0.5 and run.job.style.bigtiff == "auto" and state.disk.size < BORDER >> 1:
-            stretch = BORDER - self.rng.randint(0, 4 * (run.job.style.page_bytes + 700))
+        if self.rng.random() < 0.7 and run.job.style.bigtiff == "auto" and state.disk.size < BORDER >> 1:
+            stretch = BORDER - self.rng.randint(0, 2 * (run.job.style.page_bytes + 500))
         return run.job.style, state.disk, pages, run.foreign, stretch
 
     # ---- One state
