@@ -27,6 +27,11 @@ ROOT = HERE.parent
 STYLE = {"rows": 6, "columns": 50, "dtype": "u1"}  # as calls.c has it
 PAGES, BATCH, BORDER = 4, 2, 1 << 32
 KILLED = 128 + 9, -9  # how strace tells that its program was killed
+ASKING = (
+    "fstat",
+    "newfstatat",
+    "statx",
+)  # for the size of the file, which a writer does not do before each of many appends
 
 
 class Case(NamedTuple):
@@ -117,7 +122,10 @@ class Killer:
         inject = f"inject={call[0]}:signal=KILL:when={call[1]}"
         done = self.run(case, path, "-o", os.devnull, "-e", inject)
         try:
-            self.look(case, path, done)
+            if done.returncode or call[0] not in ASKING:
+                self.look(case, path, done)
+            else:
+                self.count["calls that were not made this time"] += 1
         except Exception as error:
             name, number = call
             raise AssertionError(f"seed {self.seed}: killed at {name} number {number} of {case}: {error}") from error

@@ -6,7 +6,7 @@ import json
 import subprocess
 
 import pytest
-from chains import RealFile, check
+from verdict import RealFile, check
 from recording import with_path
 from stamped import Style
 from test_processes import run
