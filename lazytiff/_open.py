@@ -188,6 +188,7 @@ def check_mode(mode: str, *, mmap: bool, guard: bool, others: tuple[str, ...] = 
     modes = ("r", "r+", "c") if mmap else ("r", *others)
     if mode not in modes:
         advice = "; 'r+' and 'c' are for mmap=True" if mode in ("r+", "c") else ""
+        advice = "; 'a' is for lazytiff.open, without mmap" if mode == "a" else advice
         raise ValueError(f"mode must be {', '.join(map(repr, modes))}, not {mode!r}{advice}")
     if guard and not mmap:
         raise ValueError("guard=True is for mmap=True: an array that decodes what is touched never maps its file")

@@ -6,10 +6,10 @@ import json
 import subprocess
 
 import pytest
-from verdict import RealFile, check
 from recording import with_path
 from stamped import Style
 from test_processes import run
+from verdict import RealFile, check
 
 import lazytiff
 
