@@ -241,6 +241,24 @@ def test_going_on_again_and_again(form, path):
     check_readers(path, form, pages)
 
 
+def test_distance_of_pages_with_many_strips(path):
+    """Where the lists of strips are longer than the pixels, pages still lie at equal distances across the border."""
+    pages = helper.pixels((9, 2000, 16), "u1")
+    with lazytiff.empty(path, "u1", chunk_shape=1) as out:
+        out.extend(pages[:3])
+    distance = spacing(path)
+    chains.lengthen(path, CLASSIC_MOST - CLASSIC_MOST % 64 - 3 * distance)
+    with lazytiff.open(path, "a") as out:
+        out.extend(pages[3:])
+    places = [ifd.chunks[0][0] for ifd in chains.chains(path)[0]]
+    assert places[3] < CLASSIC_MOST < places[-1]
+    assert set(np.diff(places[3:])) == {distance}
+    assert (read_libtiff(path, "gray", pages.shape[1:]) == pages).all()
+    with lazytiff.open(path, mmap=True, pages=slice(3, None)) as img:
+        assert (np.asarray(img) == pages[3:]).all()
+        assert "mapped as one array over all pages" in img.explain()
+
+
 # ---- Readers that opened the file before
 
 

@@ -149,6 +149,7 @@ out = lazytiff.empty(path, "u2", **options)
 out.extend(pages[:2])
 go, done = os.pipe(), os.pipe()
 child = os.fork()
+os.close(go[1] if child == 0 else done[1])  # so that nobody waits for one who has failed
 if child == 0:
     for appends in (lambda: out.append(pages[2]), lambda: out.extend(pages[2:3])):
         try:
