@@ -3,9 +3,9 @@
     python soak/readers.py [SECONDS] [--form FORM ...] [--folder FOLDER]
 
 For SECONDS (default: 60) for each form of the file, one process appends pages whose every pixel tells their number,
-and others read: one refreshes a LazyTiff, one a MmapTiff (where pages can be mapped), one follows, and one opens the
-file with tifffile again and again. Each looks at every page once it shows, and at older ones again. Files stay in
-FOLDER when one is given.
+and others read: one refreshes a LazyTiff, one a MmapTiff (where pages can be mapped), one follows, one opens the file
+with tifffile again and again, and one, where a page is one strip in one chain, stares at the last link. Each looks at
+every page once it shows, and at older ones again. Files stay in FOLDER when one is given.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import logging
 import os
 import random
 import re
+import struct
 import subprocess
 import sys
 import tempfile
@@ -39,7 +40,13 @@ FORMS = {
     "deflate promoted": {"compression": "deflate"},
     "big-endian tiles": {"chunk_shape": (16, 16), "dtype": ">u4"},
 }
-READERS = ("lazy", "mapped", "follow", "tifffile")
+READERS = {
+    "lazy": tuple(FORMS),
+    "mapped": tuple(form for form, options in FORMS.items() if "compression" not in options),
+    "follow": tuple(FORMS),
+    "tifffile": tuple(FORMS),
+    "links": ("classic", "bigtiff"),
+}
 FIRST = 5  # pages of a file that is to be promoted, before its hole
 GRID = np.arange(SHAPE[0] * SHAPE[1], dtype="u4").reshape(SHAPE)
 
@@ -209,12 +216,42 @@ class Pages:
         return self._pages[number].asarray()
 
 
+def stare(path):
+    """Read the last link all the time: what it leads to is there, all of it, at the moment when the link is."""
+    watch = Watch(path)
+    with wait_for_pages(path, lambda path: open(path, "rb", buffering=0)) as file:
+        big = file.read(4)[2] == 43  # noqa: PLR2004  # the version of BigTIFF
+        word, size, value = ("<Q", 20, 12) if big else ("<I", 12, 8)
+        link, pages = 8 if big else 4, None
+        while True:
+            (at,) = read_numbers(file, link, word)
+            if at == 0 and pages is not None:
+                break
+            pages = watch.ended() if at == 0 else None
+            if at:
+                (count,) = read_numbers(file, at, "<Q" if big else "<H")
+                first = at + (8 if big else 2)
+                tags = [read_numbers(file, first + i * size, "<H")[0] for i in range(count)]
+                (data,) = read_numbers(file, first + tags.index(273) * size + value, word)
+                check(np.array(read_numbers(file, data, f"<{GRID.size}I"), "u4").reshape(SHAPE), watch.count)
+                link = first + count * size
+                watch.count += 1
+            watch.looks += 1
+    watch.report(pages)
+
+
+def read_numbers(file, at, form):
+    """Read numbers from that place of the file on."""
+    file.seek(at)
+    return struct.unpack(form, file.read(struct.calcsize(form)))
+
+
 # ---- All of them
 
 
 def run(form, path, seconds):
     """Have one process write and the others read; return what each of them says. AssertionError when one fails."""
-    readers = [name for name in READERS if name != "mapped" or can_be_mapped(form)]
+    readers = [name for name, forms in READERS.items() if form in forms]
     with ExitStack() as stack:
         processes = {name: stack.enter_context(start(name, form, path, seconds)) for name in (*readers, "writer")}
         stack.callback(stop, processes)
@@ -248,11 +285,6 @@ def stop(processes):
             process.kill()
 
 
-def can_be_mapped(form):
-    """Tell whether the pages of a form are stored as they are."""
-    return "compression" not in FORMS[form]
-
-
 def play(part, form, path, seconds):
     """Do what one of the processes does; a warning of lazytiff's is a failure."""
     warnings.simplefilter("error")
@@ -262,6 +294,8 @@ def play(part, form, path, seconds):
         follow(path)
     elif part == "tifffile":
         open_again(path)
+    elif part == "links":
+        stare(path)
     else:
         refresh(path, mmap=part == "mapped")
 
