@@ -70,13 +70,7 @@ def write(path, form, seconds):
     """Write pages for that long; print how many there are."""
     options = {"dtype": DTYPE, **FORMS[form]}
     total = int(RATE * seconds)
-    out = lazytiff.empty(path, **options)
-    if "promoted" in form:
-        out.extend(content(number) for number in range(FIRST))
-        out.close()
-        per_page = (os.path.getsize(path) - 16) // FIRST
-        os.truncate(path, (1 << 32) - total // 2 * per_page)
-        out = lazytiff.open(path, "a")
+    out = almost_full(path, options, total) if "promoted" in form else lazytiff.empty(path, **options)
     start = time.monotonic()
     while len(out) < total and time.monotonic() - start < 2 * seconds:
         write_some(out, min(total, int(RATE * (time.monotonic() - start))))
@@ -85,6 +79,18 @@ def write(path, form, seconds):
     out.close()
     assert promoted == ("promoted" in form or form == "bigtiff"), out
     print(json.dumps({"pages": pages}))
+
+
+def almost_full(path, options, total):
+    """Have a file that outgrows 4 GiB in the middle. It gets its name locked: who follows it would take it for done."""
+    hidden = f"{path}.new"
+    with lazytiff.empty(hidden, **options) as out:
+        out.extend(content(number) for number in range(FIRST))
+    per_page = (os.path.getsize(hidden) - 16) // FIRST
+    os.truncate(hidden, (1 << 32) - total // 2 * per_page)
+    out = lazytiff.open(hidden, "a")
+    os.rename(hidden, path)
+    return out
 
 
 def write_some(out, end):
