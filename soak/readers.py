@@ -226,7 +226,7 @@ def stare(path):
     """Read the last link all the time: what it leads to is there, all of it, at the moment when the link is."""
     watch = Watch(path)
     with wait_for_pages(path, lambda path: open(path, "rb", buffering=0)) as file:
-        big = file.read(4)[2] == 43  # noqa: PLR2004  # the version of BigTIFF
+        big = file.read(4)[2] == 43  # the version of BigTIFF
         word, size, value = ("<Q", 20, 12) if big else ("<I", 12, 8)
         link, pages = 8 if big else 4, None
         while True:
