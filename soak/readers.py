@@ -22,6 +22,7 @@ import sys
 import tempfile
 import time
 import warnings
+from collections import Counter
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -307,15 +308,19 @@ def play(part, form, path, seconds):
 
 
 def main(seconds=SECONDS, forms=tuple(FORMS), folder=None):
-    """Run all forms, each for that many seconds, and print what was seen; AssertionError when anything was wrong."""
+    """Run all forms, each for that many seconds, print and count what was seen; AssertionError when anything was wrong."""
+    count = Counter()
     with tempfile.TemporaryDirectory() as temporary:
         for form in forms:
             path = os.path.join(folder or temporary, f"{form.replace(' ', '-')}.tif")
             says = run(form, path, seconds)
             looks = ", ".join(f"{name} looked {said['looks']} times" for name, said in says.items() if "looks" in said)
             print(f"{form}: {says['writer']['pages']} pages, all of them right; {looks}", flush=True)
+            count["pages"] += says["writer"]["pages"]
+            count["looks"] += sum(said.get("looks", 0) for said in says.values())
             if folder is None:
                 os.unlink(path)
+    return count
 
 
 def parse():

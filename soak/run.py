@@ -1,6 +1,6 @@
 """Try for a long time what the tests try for seconds: whether anything is lost when a writer is cut off.
 
-./dev soak [NAME...] [--cycles N] [--states N] [--rounds N] [--seed N] [--list]
+./dev soak [NAME...] [--cycles N] [--states N] [--rounds N] [--seconds N] [--seed N] [--list]
 
 NAME is one of those that --list tells. The exit status is 1 when anything was lost; the seed that is
 printed repeats it.
@@ -18,6 +18,7 @@ import calls
 import cuts
 import faults
 import kills
+import readers
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -41,6 +42,10 @@ SOAKS: dict[str, tuple[str, Soak]] = {
     "cuts": (
         "recorded writes are torn, and lost as by power cuts (--states)",
         lambda options: cuts.soak(options.states, options.seed),
+    ),
+    "readers": (
+        "others read the file while it is being written (--seconds, for each form of it)",
+        lambda options: readers.main(options.seconds),
     ),
 }
 
@@ -70,6 +75,7 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--cycles", type=int, default=10_000, metavar="N", help="processes to be killed (10,000)")
     parser.add_argument("--states", type=int, default=200_000, metavar="N", help="files to be checked (200,000)")
     parser.add_argument("--rounds", type=int, default=10, metavar="N", help="of stacks of all kinds (10)")
+    parser.add_argument("--seconds", type=float, default=60, metavar="N", help="that each form is written for (60)")
     parser.add_argument("--seed", type=int, default=random.SystemRandom().randrange(1 << 20), metavar="N")
     parser.add_argument("--list", action="store_true", help="tell the names, and do nothing")
     return parser.parse_args()

@@ -25,7 +25,7 @@ READERS = {
 @pytest.mark.skipif(not PROGRAM.exists(), reason="the program is part of the repository only")
 @pytest.mark.parametrize("form", READERS)
 def test_readers_of_a_growing_file(form, tmp_path):
-    """LazyTiff and MmapTiff, refreshed and opened anew, follow(), tifffile and a reader of bare links see each page whole, in order, for good.
+    """Readers of all kinds, refreshed, opened anew or following, see each page whole, in order and for good.
 
     All links of the file are aligned: who reads one that is being written gets the old one or the new one.
     """
