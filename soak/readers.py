@@ -308,7 +308,7 @@ def play(part, form, path, seconds):
 
 
 def main(seconds=SECONDS, forms=tuple(FORMS), folder=None):
-    """Run all forms, each for that many seconds, print and count what was seen; AssertionError when anything was wrong."""
+    """Run all forms, each for so many seconds; print and count what was seen. AssertionError if anything was wrong."""
     count = Counter()
     with tempfile.TemporaryDirectory() as temporary:
         for form in forms:
