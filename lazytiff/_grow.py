@@ -50,7 +50,7 @@ def empty(
         the byte order of the dtype.
     bigtiff
         True: BigTIFF, which can have 2^64 bytes. False: classic TIFF, which ends at 4 GiB. "auto": classic TIFF that
-        becomes BigTIFF when it outgrows 4 GiB, at the price of some 200 bytes a page.
+        becomes BigTIFF when it outgrows 4 GiB, at the price of some 260 bytes a page.
     compression
         None, "packbits", "lzw", "deflate", "zstd", "lzma", "jpeg", "webp", "lerc" or, for bool, "ccitt-g4", as far as
         the linked libtiff can write it (`lazytiff.info()["writes"]`).
