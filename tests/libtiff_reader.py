@@ -10,7 +10,9 @@ import numpy as np
 
 from lazytiff import _ffi
 
-_lib = ctypes.CDLL(_ffi.__file__)  # symbols are looked up in the libraries that it is linked with, too
+_lib = ctypes.CDLL(None) if os.name == "posix" else None
+if not hasattr(_lib, "TIFFOpen"):  # no other libtiff has been put in its place (LD_PRELOAD)
+    _lib = ctypes.CDLL(_ffi.__file__)  # symbols are looked up in the libraries that it is linked with, too
 _HANDLER = ctypes.CFUNCTYPE(None, ctypes.c_char_p, ctypes.c_char_p, ctypes.c_void_p)
 
 for name, result, *arguments in (
