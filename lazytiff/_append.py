@@ -88,8 +88,9 @@ class AppendTiff(GrowingArray):
         Parameters
         ----------
         page
-            Anything that NumPy makes an array of. The first page sets rows, columns and samples; others must be like
-            it, in shape and dtype but for the byte order.
+            Anything that NumPy makes an array of, of the dtype that `lazytiff.empty` was given, in either byte order:
+            values are not converted. The first page sets rows, columns and samples for all others. Its memory may be
+            used again when the call has returned.
         tags
             Tags of this page alone, as for `lazytiff.empty`; they take the place of those that all pages have.
 
@@ -98,18 +99,23 @@ class AppendTiff(GrowingArray):
         FrameTypeError
             The page does not go with the others.
         ValueError, TypeError
-            No page of a TIFF file is like that, or tags are wrong.
+            No page of a TIFF file, or of that compression, is like that; or tags are wrong.
         FileFullError
             With `bigtiff=False`: the page does not fit into 4 GiB. The file stays as it is.
-        OSError
-            The disk is full, and so on. The file keeps every page that was acknowledged, and this array takes no page
-            any more; `lazytiff.open(path, "a")` goes on.
         LockedError
             This process is a child of the one that opened the file.
         ClosedError
             It was closed.
+        RuntimeError
+            `extend` is taking pages, and they append.
+        FileChangedError
+            Somebody else wrote to the file.
+        OSError
+            The disk is full, and so on.
 
-        In all cases but OSError nothing was written.
+        After the last two the file keeps every page that was acknowledged, and this array takes no page any more;
+        `lazytiff.open(path, "a")` goes on. After all others, and after Ctrl-C, the array goes on; `len(array)` tells
+        whether Ctrl-C came before the page was in the file.
 
         """
         own = new_tags(tags) if tags is not None else ()
@@ -125,7 +131,8 @@ class AppendTiff(GrowingArray):
         """Append pages, and return how many.
 
         When pages raise something, the pages before are in the file, and the exception goes on. What is encoded is so
-        by all workers, some pages ahead of the one that is written, at most 64 MiB.
+        by all workers, some pages ahead of the one that is written, at most 64 MiB; Ctrl-C drops those. The memory of a
+        page may be used again when the next one is asked for.
 
         Parameters
         ----------

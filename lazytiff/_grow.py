@@ -50,13 +50,13 @@ def empty(
         the byte order of the dtype.
     bigtiff
         True: BigTIFF, which can have 2^64 bytes. False: classic TIFF, which ends at 4 GiB. "auto": classic TIFF that
-        becomes BigTIFF when it outgrows 4 GiB, at the price of some 260 bytes a page.
+        becomes BigTIFF when it outgrows 4 GiB, at the price of some 300 bytes a page.
     compression
-        None, "packbits", "lzw", "deflate", "zstd", "lzma", "jpeg", "webp", "lerc" or, for bool, "ccitt-g4", as far as
-        the linked libtiff can write it (`lazytiff.info()["writes"]`).
+        None or "none", "packbits", "lzw", "deflate", "zstd", "lzma", "jpeg", "webp", "lerc" or, for bool, "ccitt-g4",
+        as far as the linked libtiff can write it (`lazytiff.info()["writes"]`).
     level
-        Effort of "deflate" (default 6), "zstd" (3) and "lzma" (6); quality of "jpeg" (90) and "webp" (without loss);
-        the largest error of "lerc" (0).
+        Effort of "deflate" (0 to 12, default 6), "zstd" (1 to 22, 3) and "lzma" (0 to 9, 6); quality of "jpeg" (1 to
+        100, 90) and "webp" (1 to 100; default: without loss); the largest error of "lerc" (0).
     predictor
         True, 2 or "horizontal", 3 or "float": store differences of neighbours, which mostly compress better.
     chunk_shape
@@ -137,8 +137,8 @@ def save(
     bigtiff, compression, level, predictor, chunk_shape, photometric, description, tags, durability, workers
         As for `lazytiff.empty`.
 
-    Raises what `lazytiff.empty` raises; FileFullError when it does not fit into 4 GiB with `bigtiff=False`. When
-    anything fails, nothing is left behind.
+    Raises what `lazytiff.empty` raises, LimitError for more pages than `limits.max_pages`, and FileFullError when it
+    does not fit into 4 GiB with `bigtiff=False`. When anything fails, and after Ctrl-C, nothing is left behind.
 
     """
     style = Style.of(

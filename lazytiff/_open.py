@@ -98,7 +98,7 @@ def open(
     file
         Path (str, bytes or PathLike) of a TIFF or BigTIFF file; or an object with the buffer protocol that holds one;
         or an object with `read_ranges(ranges)` and `size`, or with `seek` and `readinto`. (bytes are a path unless
-        they begin like a TIFF file.)
+        they begin like a TIFF file.) With mode "r+" and "a" a path.
     mode
         "r": read. "a": append pages behind the last one. With mmap also "r+": what is assigned goes to the file; "c":
         it stays in memory.
@@ -137,9 +137,14 @@ def open(
     NotTiffError, CorruptTiffError
         It is no TIFF file, or its first page is broken.
     EmptyStackError
-        It has no pages (yet).
+        It has no pages (yet); in mode "a" that is a ValueError without dtype.
     FrameTypeError
-        The pages differ in size, dtype, samples or photometric interpretation.
+        The pages differ in size, dtype, samples or photometric interpretation; with mode "a" also: options say
+        something else.
+    UnsupportedTiffError
+        With mode "a": the frames of the file share one IFD, or the linked libtiff cannot write their compression.
+    ValueError, TypeError
+        A parameter means nothing, or does not go with others or with the pages that there are.
     NotMappableError
         With mmap: pixels are not stored as they are read; or, with mode "r+", writing to them would change something
         else, or the file is on another machine. The text says which and why.
