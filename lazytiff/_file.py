@@ -129,7 +129,7 @@ class Opened:
     def __reduce__(self) -> NoReturn:
         """Refuse to be pickled: an open file stays in its process."""
         raise TypeError(
-            f"a {type(self).__name__} cannot be pickled; open {self.path or 'the file'} in the other process"
+            f"{type(self).__name__} objects cannot be pickled; open {self.path or 'the file'} in the other process"
         )
 
     @property
