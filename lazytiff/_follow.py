@@ -91,11 +91,13 @@ def _wait_for_first_page(path: Any, patience: Patience, settings: _Settings) -> 
     """Return the file once it has a page; None when none is to be expected any more."""
     patience.begin()
     while True:
+        certain = patience.timeout is None and not _may_become_tiff(
+            path
+        )  # before the look: it may become one meanwhile
         try:
             opened = _look(path, patience, settings)
-        except (FileNotFoundError, NotTiffError):
-            certain = patience.timeout is None and not _may_become_tiff(path)
-            if certain or patience.is_over(begun=False):
+        except (FileNotFoundError, NotTiffError) as error:
+            if (certain and isinstance(error, NotTiffError)) or patience.is_over(begun=False):
                 raise
         else:
             if opened is not None or patience.is_over(begun=False):

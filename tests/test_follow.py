@@ -19,7 +19,7 @@ import tifffile
 from test_mmap import STACK, assert_equal, rewrite
 
 import lazytiff
-from lazytiff import _source
+from lazytiff import _follow, _source
 
 MMAP = pytest.mark.parametrize("mmap", [True, False], ids=["mapped", "lazy"])
 LOCKS = pytest.mark.skipif(sys.platform != "linux", reason="the lock is taken as Linux has it")
@@ -248,6 +248,24 @@ def test_file_that_is_not_there_yet(tmp_path):
         found = list(itertools.islice(pages, 2))
     assert_equal(np.array(found), STACK[:2])
     pages.close()
+
+
+@pytest.mark.parametrize("before", [None, b"", b"II*"])
+def test_file_that_comes_while_it_is_looked_for(before, path, tmp_path, monkeypatch):
+    """Without a timeout, too, a file that was not there yet is waited for, though it is there when that is noticed."""
+    new = tmp_path / "new.tif"
+    if before is not None:
+        new.write_bytes(before)
+    look = _follow._look
+
+    def look_too_early(*arguments):
+        try:
+            return look(*arguments)
+        finally:
+            new.write_bytes(path.read_bytes())
+
+    monkeypatch.setattr(_follow, "_look", look_too_early)
+    assert len(list(lazytiff.follow(new, poll=0.001))) == len(STACK)
 
 
 def test_first_page_that_is_not_whole(tmp_path):
