@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import threading
 from typing import TYPE_CHECKING, Any
 
 from lazytiff import _codecs
@@ -42,6 +43,11 @@ class OpenFile:
         self.settings: dict[str, Any] = {}  # what `open` was given
         self._depth = depth
         self._below: dict[int, OpenFile | None] = {}
+        self._renew()
+
+    def _renew(self) -> None:
+        """Take a new lock: after a fork the old one may be held by a thread that is no more."""
+        self.refreshing = threading.RLock()  # of who looks for pages, until what he has found is in his array
 
     @classmethod
     def open(
@@ -82,11 +88,15 @@ class OpenFile:
         cache = ChunkCache(cache_bytes)
         source.after_fork(cache.renew)
         opened = cls(source, cache, workers, table)
+        source.after_fork(opened._renew)
         opened.settings = {"workers": workers, "cache_bytes": cache_bytes, "codecs": codecs}
         return opened
 
     def refresh(self) -> bool:
-        """Look for pages that came; return whether there are any. FileChangedError when those known are gone."""
+        """Look for pages that came; return whether there are any. FileChangedError when those known are gone.
+
+        For one thread at a time: the one that has taken `refreshing`.
+        """
         table = self.table.refresh()
         if len(table) == len(self.table) and table.file_size == self.table.file_size:
             return False
@@ -95,8 +105,8 @@ class OpenFile:
 
     def use(self, table: PageTable) -> None:
         """Read from that table of the same file from now on."""
+        self.reader = self.reader.of(table)  # first: who sees the table asks the reader for its pages
         self.table = table
-        self.reader = self.reader.of(table)
 
     def below(self, page: int) -> OpenFile | None:
         """Return the pages of the IFDs that the page's SubIFDs tag lists, looked up once; None when there are none."""

@@ -178,6 +178,10 @@ class FileArray(Opened, TiffArray):
         self._check_growing()
         if self._chosen is not None and not isinstance(self._chosen, slice):
             return 0
+        with self._file.refreshing:
+            return self._grow()
+
+    def _grow(self) -> int:
         before = len(self._numbers)
         table = self._file.table
         if self._file.refresh():

@@ -41,9 +41,8 @@ class GrowingArray(FileArray):
         file.source.after_fork(self._renew)
 
     def _renew(self) -> None:
-        """Take new locks: after a fork the old ones may be held by threads that are no more."""
+        """Take a new lock: after a fork the old one may be held by a thread that is no more."""
         self._appending = threading.RLock()
-        self._catching_up = threading.Lock()
 
     def _settle(self, frame: FrameType | None) -> None:
         """Say what all pages are like; None: the first one may still say it."""
@@ -52,16 +51,17 @@ class GrowingArray(FileArray):
     def _catch_up(self) -> None:
         """Take in the pages that were appended since somebody looked."""
         if len(self._file.table) < self._writer.pages:
-            with self._catching_up:
+            with self._file.refreshing:
                 self._file.refresh()
 
     @property
     def _numbers(self) -> NDArray[np.intp]:  # type: ignore[override]
         self._catch_up()
         count = min(self._writer.pages, len(self._file.table))
-        if len(self._all_numbers) < count:
-            self._all_numbers = np.arange(2 * count)
-        return self._all_numbers[:count]
+        numbers = self._all_numbers  # once: another thread may put shorter ones there
+        if len(numbers) < count:
+            self._all_numbers = numbers = np.arange(2 * count)
+        return numbers[:count]
 
     @property
     def _layout(self) -> Layout:  # type: ignore[override]

@@ -16,6 +16,7 @@ import pytest
 from test_processes import forking, run
 
 import lazytiff
+from lazytiff import _pages, _reading
 
 PAGES = helper.pixels((6, 30, 40), "u2")
 KINDS = pytest.mark.parametrize("options", [{}, {"compression": "deflate"}], ids=["as it is", "deflate"])
@@ -283,6 +284,80 @@ def test_threads_that_append(options, tmp_path):
     found = lazytiff.load(path)
     for number, content in enumerate(contents):
         assert (found[number] == numbered(content)).all()
+
+
+@pytest.fixture
+def meanwhile():
+    """Give what calls a function in another thread, and waits for its end, but not for ever: that may wait for us."""
+    threads, errors = [], []
+
+    def start(function):
+        def call():
+            try:
+                function()
+            except BaseException as error:  # noqa: BLE001  # raised below
+                errors.append(error)
+
+        threads.append(threading.Thread(target=call))
+        threads[-1].start()
+        threads[-1].join(0.3)
+        return threads[-1]
+
+    yield start
+    for thread in threads:
+        thread.join()
+    assert not errors
+
+
+def test_reading_while_another_thread_catches_up(tmp_path, meanwhile, monkeypatch):
+    """A page that was acknowledged reads back while another thread is taking it in."""
+    with lazytiff.empty(tmp_path / "new.tif", "u4", compression="deflate") as out:
+        out.extend([numbered(0)])
+        assert (out[0] == numbered(0)).all()
+        out.append(numbered(1))
+        make, found, threads = _reading.ChunkReader.of, [], []
+
+        def make_meanwhile(reader, table):
+            threads.append(meanwhile(lambda: found.append(out[1])))
+            return make(reader, table)
+
+        monkeypatch.setattr(_reading.ChunkReader, "of", make_meanwhile)
+        assert (out[1] == numbered(1)).all()
+        monkeypatch.undo()
+        threads[0].join()
+    assert (found[0] == numbered(1)).all()
+
+
+def test_numbers_that_another_thread_puts_back(tmp_path, monkeypatch):
+    """Who counts the pages has as many as there are, even if another thread, which saw fewer, comes after it."""
+    with lazytiff.empty(tmp_path / "new.tif", "u4") as out:
+        out.extend(map(numbered, range(5)))
+        late = property(lambda _: np.arange(1), lambda *_: None)
+        monkeypatch.setattr(lazytiff.AppendTiff, "_all_numbers", late, raising=False)
+        assert (out[4] == numbered(4)).all()
+
+
+@pytest.mark.parametrize("mmap", [True, False], ids=["mapped", "lazy"])
+def test_two_refreshes_at_a_time(mmap, tmp_path, meanwhile, monkeypatch):
+    """An array keeps the pages that it has when a refresh that began earlier ends later; each page is counted once."""
+    look, counts, threads = _pages.PageTable.refresh, [], []
+    with lazytiff.empty(tmp_path / "new.tif", "u4") as out:
+        out.append(numbered(0))
+        with lazytiff.open(out.path, mmap=mmap, squeeze=False) as img:
+
+            def look_slowly(table):
+                monkeypatch.undo()
+                found = look(table)
+                out.append(numbered(2))
+                threads.append(meanwhile(lambda: counts.append(img.refresh())))
+                return found
+
+            out.append(numbered(1))
+            monkeypatch.setattr(_pages.PageTable, "refresh", look_slowly)
+            counts.append(img.refresh())
+            threads[0].join()
+            assert (len(img), counts) == (3, [1, 1])
+            assert (img[2] == numbered(2)).all()
 
 
 @KINDS
