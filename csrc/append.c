@@ -157,6 +157,8 @@ enum lzt_status lzt_writer_write(struct lzt_writer *writer, const struct lzt_par
         return status;
     if (parcel == NULL && (pixels == NULL || pixels->data == NULL))
         return lzt_fail(error, LZT_USAGE, "there are no pixels");
+    if (writer->pages + writer->waiting >= writer->most)
+        return lzt_fail(error, LZT_LIMIT, "the file has %" PRIu64 " pages; that is the limit max_pages", writer->most);
     if (parcel != NULL && !lzt_parcel_is_for(parcel, writer))
         return lzt_fail(error, LZT_USAGE, "the parcel is another writer's, or of an earlier form");
     if (parcel != NULL && !lzt_parcel_is_complete(parcel))

@@ -404,8 +404,9 @@ const struct lzt_form *lzt_writer_form(const struct lzt_writer *writer);
 /* 1: pages are encoded before they are written (a codec, tiles, single bits), which parcels let several threads do. */
 int lzt_writer_encodes(const struct lzt_writer *writer);
 /* Append a page with these tags beside those of the form, which they replace where they have the same number. *page becomes its number;
- * page may be NULL.
- * LZT_FULL: it would pass the 4 GiB of classic TIFF; nothing of it was written. Pages that wait (lzt_writer_write) are published too. */
+ * page may be NULL. Pages that wait (lzt_writer_write) are published too.
+ * LZT_FULL: it would pass the 4 GiB of classic TIFF; LZT_LIMIT: the table was opened with a max_pages that lets nobody read it. Nothing of it was
+ * written. */
 enum lzt_status lzt_writer_append(struct lzt_writer *writer, const struct lzt_pixels *pixels, const struct lzt_new_tag *tags, size_t tag_count,
                                   uint64_t *page, struct lzt_error *error);
 

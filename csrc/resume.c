@@ -359,6 +359,7 @@ enum lzt_status lzt_writer_open(const struct lzt_table *table, int durable, stru
     made->process = lzt_process();
     made->durable = durable;
     made->big_endian = table->format.big_endian;
+    made->most = table->options.max_pages;
     status = find_end(made, table, error);
     if (status == LZT_OK)
         *writer = made;

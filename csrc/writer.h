@@ -21,6 +21,7 @@ struct lzt_writer {
     int roomy;           /* 1: blocks have room for a classic IFD even when they have none any more */
     int turns;           /* 1: pages that wait make it BigTIFF when they are published */
     uint64_t pages;      /* published */
+    uint64_t most;       /* pages that a table of the file may have */
     uint64_t size;       /* of the file, as far as this writer knows */
     uint64_t checked;    /* when it was seen last that the file has this size, in milliseconds; 0: never */
     uint64_t end;        /* where the next block may begin */

@@ -102,6 +102,8 @@ class AppendTiff(GrowingArray):
             No page of a TIFF file, or of that compression, is like that; or tags are wrong.
         FileFullError
             With `bigtiff=False`: the page does not fit into 4 GiB. The file stays as it is.
+        LimitError
+            There are `limits.max_pages` already: nobody would find another one.
         LockedError
             This process is a child of the one that opened the file.
         ClosedError
