@@ -6,22 +6,15 @@
 #include "decode.h"
 #include "encode.h"
 #include "error.h"
+#include "form.h"
 #include "layout.h"
 
 /* ---- Samples and chunks ---------------------------------------------------------------------------------------------------- */
 
 static enum lzt_status check_samples(const struct lzt_form *form, struct lzt_error *error)
 {
-    static const uint8_t item_sizes[] = {/* the sum of those that there are */
-                                         [LZT_BOOL] = 1,
-                                         [LZT_UINT] = 1 + 2 + 4 + 8,
-                                         [LZT_INT] = 1 + 2 + 4 + 8,
-                                         [LZT_FLOAT] = 2 + 4 + 8,
-                                         [LZT_COMPLEX] = 8 + 16};
-    const uint16_t kind = form->kind, size = form->item_size;
-    const int is_power = size != 0 && (size & (size - 1)) == 0;
-    if (kind >= sizeof item_sizes || !is_power || !(item_sizes[kind] & size))
-        return lzt_fail(error, LZT_USAGE, "there are no samples of kind %u with %u bytes", kind, size);
+    if (lzt_sample_format(form->kind, form->item_size) == 0)
+        return lzt_fail(error, LZT_USAGE, "there are no samples of kind %u with %u bytes", form->kind, form->item_size);
     if (form->rows == 0 || form->columns == 0 || form->samples == 0 || form->samples > UINT16_MAX)
         return lzt_fail(error, LZT_USAGE, "%" PRIu32 " x %" PRIu32 " pixels of %" PRIu32 " samples are no page", form->rows, form->columns,
                         form->samples);

@@ -6,6 +6,7 @@
 
 #include "bytes.h"
 #include "error.h"
+#include "form.h"
 #include "gather.h"
 #include "layout.h"
 #include "libtiff.h"
@@ -177,11 +178,6 @@ enum lzt_status lzt_level_check(const struct lzt_form *form, struct lzt_error *e
     return LZT_OK;
 }
 
-static uint16_t sample_format_of(uint16_t kind)
-{
-    return kind == LZT_INT ? 2 : kind == LZT_FLOAT ? 3 : kind == LZT_COMPLEX ? 6 : 1;
-}
-
 /* Of the codecs that are written only JPEG looks at PhotometricInterpretation. Three samples that are no YCbCr are RGB to it, whatever the page
  * calls them: its streams have other component numbers then, by which decoders tell that nothing is to be converted. */
 static uint16_t photometric_of(const struct lzt_form *form)
@@ -198,8 +194,8 @@ static struct lzt_codec codec_of(const struct lzt_form *form, const struct way *
     codec.rows = way->rows;
     codec.columns = way->columns;
     codec.samples = (uint16_t)form->samples;
-    codec.bits = form->kind == LZT_BOOL ? 1 : (uint16_t)(8 * form->item_size);
-    codec.sample_format = sample_format_of(form->kind);
+    codec.bits = lzt_form_bits(form);
+    codec.sample_format = lzt_sample_format(form->kind, form->item_size);
     codec.compression = form->compression;
     codec.photometric = photometric_of(form);
     codec.fill_order = 1;

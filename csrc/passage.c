@@ -11,7 +11,6 @@
 /* Pixels that can be mapped begin at a line of the processor's cache; of others a number of 8 bytes. */
 enum { LINE = 64, WORD = 8, PIECES = 64 };
 
-/* 1: pixels lie in memory as in the file, but perhaps with a distance between rows. */
 int lzt_passage_is_direct(const struct lzt_writer *writer, const struct lzt_pixels *pixels)
 {
     const struct lzt_form *form = &writer->form;
@@ -32,7 +31,8 @@ static uint64_t chunk_length(const struct lzt_writer *writer, const struct lzt_p
     return lzt_min64(form->chunk_rows, form->rows - row) * lzt_form_row_bytes(form, form->columns);
 }
 
-/* Strips that are stored as they are lie one behind the other; what was encoded begins at an even place, as TIFF 6.0 wants it of values. */
+/* Chunks that are not compressed lie one behind the other, so that they can be mapped; others begin at an even place, as TIFF 6.0 wants it of
+ * values. */
 static uint64_t padded(const struct lzt_writer *writer, uint64_t length)
 {
     return lzt_is_plain(&writer->form) ? length : length + length % 2;

@@ -11,7 +11,7 @@ struct lzt_passage {
     uint64_t start, first, end; /* of the block; of the pixels; behind them */
 };
 
-/* 1: pages of this form are stored as they are. */
+/* 1: pages of this form are not compressed, even if they are tiles or single bits. */
 int lzt_is_plain(const struct lzt_form *form);
 /* 1: pixels lie in memory as in the file, but perhaps with a distance between rows. */
 int lzt_passage_is_direct(const struct lzt_writer *writer, const struct lzt_pixels *pixels);
