@@ -128,7 +128,7 @@ void lzt_file_close(struct lzt_file *file)
 {
     if (file == NULL)
         return;
-    if (file->temporary != NULL)
+    if (file->temporary != NULL && file->made_by == getpid()) /* a forked child does not take it from its parent */
         unlink(file->temporary);
     release_lock(file);
     close(file->descriptor);

@@ -20,6 +20,7 @@ struct lzt_file {
     const char *remote; /* the name of the file system when it is another machine's */
     char *path;         /* of a new file: what it is to be called; otherwise NULL */
     char *temporary;    /* of a new file that has a name meanwhile: this one; otherwise NULL */
+    pid_t made_by;      /* the process that made a new file */
     pid_t locked_by;    /* the process that took the exclusive lock; otherwise 0 */
 };
 

@@ -225,7 +225,7 @@ static int open_temporary(const char *path, char **temporary)
 enum lzt_status lzt_file_create(const char *path, struct lzt_file **file, struct lzt_error *error)
 {
     struct stat about;
-    struct lzt_file made = {.descriptor = -1};
+    struct lzt_file made = {.descriptor = -1, .made_by = getpid()};
     *file = NULL;
     if (lstat(path, &about) == 0)
         return lzt_fail_system(error, EEXIST, "there is such a file");

@@ -13,6 +13,7 @@ from collections import deque
 import helper
 import numpy as np
 import pytest
+from test_mmap_system import compiled_shim, on_linux
 from test_processes import forking, run
 
 import lazytiff
@@ -213,6 +214,33 @@ def test_end_of_a_forked_child(path):
     """A child that ends, and frees all that it has from its parent, does not free the lock."""
     assert run(FORKS, path) == "locked\n"
     assert (lazytiff.load(path) == PAGES[[0, 1, 2, 0]]).all()
+
+
+SAVES = """
+import os, sys, numpy as np, lazytiff
+
+class Forks:
+    shape, dtype = (2, 3, 4), np.dtype("u1")
+
+    def __getitem__(self, key):
+        child = os.fork()
+        if child == 0:
+            raise SystemExit  # through all that is open
+        os.waitpid(child, 0)
+        return np.ones((2, 3, 4), "u1")
+
+lazytiff.save(sys.argv[1], Forks())
+"""
+
+
+@forking
+@on_linux
+def test_end_of_a_child_of_save(tmp_path):
+    """A child that ends does not take away the file that its parent has not named yet, where such files have names."""
+    path = tmp_path / "new.tif"
+    run(SAVES, path, LD_PRELOAD=compiled_shim(tmp_path), SHIM_NO_TMPFILE="1")
+    assert lazytiff.load(path).all()
+    assert not list(tmp_path.glob(".lazytiff*"))
 
 
 def test_killed_writer(path):
