@@ -267,12 +267,12 @@ def test_pages_that_do_not_go_with_the_others(compression, path):
 
 @pytest.mark.parametrize("compression", [None, "deflate"])
 def test_more_pages_than_can_be_read(compression, path, monkeypatch):
-    """Beyond `limits.max_pages` a page is a LimitError, and no byte is written; those before are there, and read back."""
+    """Beyond `limits.max_pages` a page is a LimitError, and no byte is written; those before read back."""
     monkeypatch.setattr(lazytiff.limits, "max_pages", 4)
     pages = helper.pixels((6, 6, 5), "u2")
     with lazytiff.empty(path, "u2", compression=compression) as out:
         out.append(pages[0])
-        with pytest.raises(lazytiff.LimitError, match="has 4 pages; .*max_pages"):
+        with pytest.raises(lazytiff.LimitError, match=r"has 4 pages; .*max_pages"):
             out.extend(iter(pages[1:]), batch=2)
         helper.assert_refused(path, lambda: out.append(pages[4]), lazytiff.LimitError, "max_pages")
         helper.assert_same(out[...], pages[:4])
