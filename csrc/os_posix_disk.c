@@ -274,8 +274,10 @@ static int give_name(const struct lzt_file *file)
         snprintf(link, sizeof link, "/proc/self/fd/%d", file->descriptor);
         return linkat(AT_FDCWD, link, AT_FDCWD, file->path, AT_SYMLINK_FOLLOW);
     }
-    if (link(file->temporary, file->path) == 0)
-        return unlink(file->temporary);
+    if (link(file->temporary, file->path) == 0) {
+        unlink(file->temporary); /* if that fails, the file has two names, and the one that was asked for */
+        return 0;
+    }
     return errno == EEXIST ? -1 : rename_without_links(file->temporary, file->path);
 }
 

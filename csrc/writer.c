@@ -15,7 +15,7 @@
 enum lzt_status lzt_writer_die(struct lzt_writer *writer, enum lzt_status status, struct lzt_error *error)
 {
     if (status != LZT_OK) {
-        lzt_fail(&writer->dead, status, "an earlier write to the file failed; what was acknowledged is in it, and it can be opened again to go on");
+        lzt_fail(&writer->dead, status, "an earlier append failed; what was acknowledged is in it, and it can be opened again to go on");
         writer->dead.os_errno = error != NULL ? error->os_errno : 0;
     }
     return status;

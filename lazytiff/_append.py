@@ -17,7 +17,7 @@ from lazytiff._shapes import check_page
 from lazytiff._style import inherited
 from lazytiff._tag_values import new_tags
 from lazytiff._writer import PageWriter
-from lazytiff.errors import FrameTypeError, UnsupportedTiffError
+from lazytiff.errors import ClosedError, FrameTypeError, UnsupportedTiffError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -51,7 +51,10 @@ class AppendTiff(GrowingArray):
     def _go_on(self) -> None:
         """Store pages to come as the last one is, as far as the user says nothing else."""
         table, last = self._file.table, len(self._file.table) - 1
-        choose_stack(table, None)
+        try:
+            choose_stack(table, None)
+        except FrameTypeError as error:
+            raise FrameTypeError(f"{str(error).split(';')[0]}: no page goes with all of them") from None
         frame = table.layout(last).frame_type
         like = self._writer.form_of(table, last)
         if self._style.photometric not in (-1, frame.photometric):
@@ -89,8 +92,8 @@ class AppendTiff(GrowingArray):
         ----------
         page
             Anything that NumPy makes an array of, of the dtype that `lazytiff.empty` was given, in either byte order:
-            values are not converted. The first page sets rows, columns and samples for all others. Its memory may be
-            used again when the call has returned.
+            values are not converted. The first page sets rows, columns and samples for all others (so three axes are
+            those of one page: a stack goes to `extend`). Its memory may be used again when the call has returned.
         tags
             Tags of this page alone, as for `lazytiff.empty`; they take the place of those that all pages have.
 
@@ -132,7 +135,8 @@ class AppendTiff(GrowingArray):
     def extend(self, pages: Iterable[ArrayLike], *, batch: int = 1) -> int:
         """Append pages, and return how many.
 
-        When pages raise something, the pages before are in the file, and the exception goes on. What is encoded is so
+        When pages raise something, or another thread closes the array, the pages before are in the file, and the
+        exception goes on. What is encoded is so
         by all workers, some pages ahead of the one that is written, at most 64 MiB; Ctrl-C drops those. The memory of a
         page may be used again when the next one is asked for.
 
@@ -171,6 +175,8 @@ class AppendTiff(GrowingArray):
     def _each(self, pages: Any) -> Iterator[NDArray[Any]]:
         """Yield the pages, each of which goes with those before."""
         for page in self._split(pages):
+            if self.closed:
+                raise ClosedError(f"{self._file.source.name} was closed while extend() took pages")
             yield self._checked(page)
 
     def _split(self, pages: Any) -> Iterable[Any]:

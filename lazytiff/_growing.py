@@ -15,6 +15,8 @@ from lazytiff._pages import FrameType
 from lazytiff.errors import ClosedError, EmptyStackError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from lazytiff._file import OpenFile
@@ -122,6 +124,10 @@ class GrowingArray(FileArray):
             raise ClosedError(f"{self._file.source.name} was closed; open it again")
         return 0
 
+    def follow(self, start: int = -1, timeout: float | None = None, poll: float = 0.05) -> Iterator[NDArray[Any]]:
+        """Do as LazyTiff's, with pages that other threads append, until the array is closed."""
+        return _until_closed(super().follow(start, timeout, poll))
+
     # ---- Words
 
     def _ways(self) -> str:
@@ -151,9 +157,14 @@ class GrowingArray(FileArray):
     def __str__(self) -> str:
         """Return the lines that TiffImages.jl shows: the kind of file, its size, and how much it may grow."""
         size = self._size()
-        state = "closed" if self.closed else "writable"
+        state = "closed" if self.closed else "readonly" if self._writer.is_dead else "writable"
         addressable = (1 << (64 if self._writer.bigtiff else 32)) - 1
         return _summary.block("AppendTiff", self._sample, self.shape, state=state, size=size, addressable=addressable)
+
+
+def _until_closed(pages: Iterator[NDArray[Any]]) -> Iterator[NDArray[Any]]:
+    with suppress(ClosedError):
+        yield from pages
 
 
 def page_shape(frame: FrameType) -> tuple[int, ...]:

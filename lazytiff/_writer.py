@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from collections import deque
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from lazytiff import _binding, _codecs, _pool
@@ -135,7 +136,9 @@ class PageWriter:
             self._dead = error.errno or errno.EIO
 
     def _refuse(self) -> NoReturn:
-        text = "an earlier write failed; what was acknowledged is in the file; lazytiff.open(path, 'a') goes on with it"
+        text = (
+            "an earlier append failed; what was acknowledged is in the file; lazytiff.open(path, 'a') goes on with it"
+        )
         raise OSError(self._dead, text, self._name)
 
 
@@ -218,4 +221,5 @@ class _Queue:
             for encoding in self._waiting:
                 encoding.cancel()
             if not self._writer.is_dead:
-                self._publish()  # even if none seems to wait: an interruption comes between writing and counting
+                with suppress(LockedError):  # in a forked child, which has written nothing
+                    self._publish()  # even if none seems to wait: an interruption comes between writing and counting

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import helper
@@ -215,3 +217,43 @@ def test_memory(path):
     """A generator that is faster than the disk waits: of 400 MiB no more than 64 are on their way, and encoded."""
     helper.needs_to_write("lzw")
     assert int(run(MEMORY, path)) < 250 << 20
+
+
+def test_follow_while_others_append(tmp_path):
+    """follow() of the array itself gives what another thread appends, and ends when the array is closed."""
+    out = lazytiff.empty(tmp_path / "stack.tif", "u2")
+    out.append(np.zeros((3, 4), "u2"))
+    seen, three = [], threading.Event()
+
+    def look():
+        for page in out.follow(start=0, poll=0.001):
+            seen.append(int(page[0, 0]))
+            if len(seen) == 3:
+                three.set()
+
+    thread = threading.Thread(target=look)
+    thread.start()
+    for number in (1, 2):
+        out.append(np.full((3, 4), number, "u2"))
+    assert three.wait(30)
+    out.close()
+    thread.join(30)
+    assert not thread.is_alive()
+    assert seen == [0, 1, 2]
+
+
+def test_closing_ends_extend(tmp_path):
+    """When another thread closes the array, an extend that would never end does, and what it took is in the file."""
+    path = tmp_path / "stack.tif"
+    out = lazytiff.empty(path, "u2")
+
+    def endless():
+        for number in itertools.count():
+            if number == 5:
+                out.close()
+            yield np.full((3, 4), number, "u2")
+
+    with pytest.raises(lazytiff.ClosedError, match="while extend"):
+        out.extend(endless())
+    with lazytiff.open(path, "a") as again:
+        assert again[:, 0, 0].tolist() == [0, 1, 2, 3, 4]

@@ -34,7 +34,7 @@ with lazytiff.empty(path, style.dtype, **style.options()) as out:
     try:
         out.append(style.page(len(out)))
     except OSError as error:
-        assert "an earlier write failed" in str(error), error
+        assert "an earlier append failed" in str(error), error
     else:
         raise SystemExit("it goes on")
     assert (out[-1] == style.page(len(out) - 1)).all()

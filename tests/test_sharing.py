@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections import deque
+from collections import Counter, deque
 
 import helper
 import numpy as np
@@ -417,12 +417,10 @@ def test_closing_while_others_append(way, options, tmp_path):
 
         run_threads(*(lambda thread=thread: work(thread) for thread in range(3)), close)
         with lazytiff.open(path, "a", dtype="u4") as again:
-            expected = len(acknowledged) * (1 if way == "append" else 3)
-            assert len(again) == expected
             contents = again[:, 0, 0] if len(again) else []
             for number, content in enumerate(contents):
                 assert (again[number] == numbered(content)).all()
             if way == "append":
                 assert dict(acknowledged) == dict(enumerate(contents))
             else:
-                assert sorted(contents) == sorted([content for _, content in acknowledged] * 3)
+                assert not Counter([content for _, content in acknowledged] * 3) - Counter(contents)

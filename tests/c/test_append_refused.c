@@ -228,7 +228,7 @@ static void test_meddlers(void)
         CHECK(stat(growing.path, &about) == 0 && truncate(growing.path, about.st_size + (longer ? 1 : -1)) == 0);
         usleep(20000); /* it is not asked at each of many appends in a row */
         check_status(try_append(&growing, 2, &error), LZT_CHANGED, &error, "somebody else");
-        check_status(try_append(&growing, 2, &error), LZT_CHANGED, &error, "an earlier write");
+        check_status(try_append(&growing, 2, &error), LZT_CHANGED, &error, "an earlier append");
         check_status(lzt_writer_publish(growing.writer, &error), LZT_CHANGED, &error, "opened again");
         CHECK(lzt_writer_set_form(growing.writer, &form, NULL) == LZT_CHANGED);
         end(&growing);
