@@ -86,7 +86,7 @@ static void check_dead(struct growing *growing, const struct lzt_error *why)
 {
     const struct lzt_form form = made_form(5, 7, 1, 2);
     struct lzt_error error;
-    check_status(try_append(growing, 9, &error), LZT_SYSTEM, &error, "an earlier append to the file failed; what was acknowledged is in it");
+    check_status(try_append(growing, 9, &error), LZT_SYSTEM, &error, "an earlier append failed; what was acknowledged is in it");
     CHECK(error.os_errno == why->os_errno && try_append(growing, 9, NULL) == LZT_SYSTEM);
     check_status(lzt_writer_publish(growing->writer, &error), LZT_SYSTEM, &error, "can be opened again");
     CHECK(lzt_writer_set_form(growing->writer, &form, NULL) == LZT_SYSTEM);
