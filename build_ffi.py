@@ -13,6 +13,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +27,9 @@ OLDEST_LIBTIFF = (4, 5)  # the first with TIFFOpenOptions: error handlers per ha
 
 # What only Python needs: the function that csrc calls when the bytes come from a Python object.
 PYTHON_CALLBACKS = 'extern "Python" int lzt_python_read_ranges(void *, const struct lzt_range *, size_t);\n'
+
+# What importlib.metadata would tell, which takes as long to import as all the rest.
+PYTHON_VERSION = "extern const char LAZYTIFF_VERSION[];\n"
 
 # Our symbols stay inside the module: a C program may load a lazytiff library of its own beside Python.
 # No -march=native: a wheel runs on other machines than the one that built it.
@@ -101,9 +105,10 @@ def cdef() -> str:
 
 
 def glue() -> FFI:
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     ffi = FFI()
-    ffi.cdef(cdef() + PYTHON_CALLBACKS)
-    ffi.set_source("lazytiff._ffi", '#include "lazytiff.h"')
+    ffi.cdef(cdef() + PYTHON_CALLBACKS + PYTHON_VERSION)
+    ffi.set_source("lazytiff._ffi", f'#include "lazytiff.h"\nconst char LAZYTIFF_VERSION[] = "{version}";')
     return ffi
 
 

@@ -150,7 +150,7 @@ static const struct level {
     double least, most, usual;
     const char *name;
 } levels[] = {
-    {LZT_DEFLATE, 1, 0, 12, 6, "the effort of Deflate"}, {LZT_ZSTD, 1, 1, 22, 3, "the effort of ZSTD"},
+    {LZT_DEFLATE, 1, 0, 12, 4, "the effort of Deflate"}, {LZT_ZSTD, 1, 1, 22, 3, "the effort of ZSTD"},
     {LZT_LZMA, 1, 0, 9, 6, "the effort of LZMA"},        {LZT_JPEG, 1, 1, 100, 90, "the quality of JPEG"},
     {LZT_WEBP, 1, 1, 100, -1, "the quality of WebP"},    {LZT_LERC, 0, 0, 1e300, 0, "the largest error of LERC"},
 };

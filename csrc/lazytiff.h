@@ -360,7 +360,7 @@ struct lzt_new_tag {
 /* How pages look and are stored. Set size to sizeof(struct lzt_form); members that are 0 take the default, but photometric and level -1.
  *
  * level (libtiff has a pseudo-tag for each, TIFFTAG_ZIPQUALITY and so on; tiff.h):
- *     Deflate   effort, 0 to 12; default 6. Above 9: as 9, where libtiff has no libdeflate
+ *     Deflate   effort, 0 to 12; default 4. Above 9: as 9, where libtiff has no libdeflate
  *     ZSTD      effort, 1 to 22; default 3
  *     LZMA      effort, 0 to 9; default 6
  *     JPEG      quality, 1 to 100; default 90

@@ -5,7 +5,7 @@ numpy.ndarray, `TiffFile` every page of a file with its tags; `follow` the pages
 file that grows page by page, `save` one of an array, `zeros` one to be filled.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -20,7 +20,6 @@ from lazytiff._lazy import LazyTiff
 from lazytiff._limits import limits
 from lazytiff._mmap import MmapTiff
 from lazytiff._open import TiffFile, load, open
-from lazytiff._version import version
 from lazytiff.errors import (
     ClosedError,
     CorruptTiffError,
@@ -38,21 +37,13 @@ from lazytiff.errors import (
     UnsupportedTiffError,
 )
 
-if TYPE_CHECKING:
-    __version__: str
-else:
-
-    def __getattr__(name: str) -> str:
-        """Look up `__version__` when it is asked for (see _version.py)."""
-        if name == "__version__":
-            return version()
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}", name=name)
+__version__ = _binding.version()
 
 
 def info() -> dict[str, Any]:
     """Tell the versions of lazytiff, the libtiff in use and NumPy, and the codecs that can be decoded and written."""
     return {
-        "lazytiff": version(),
+        "lazytiff": __version__,
         "libtiff": _binding.libtiff_version(),
         "numpy": np.__version__,
         "codecs": _codecs.available(),

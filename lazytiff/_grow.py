@@ -55,7 +55,7 @@ def empty(
         None or "none", "packbits", "lzw", "deflate", "zstd", "lzma", "jpeg", "webp", "lerc" or, for bool, "ccitt-g4",
         as far as the linked libtiff can write it (`lazytiff.info()["writes"]`).
     level
-        Effort of "deflate" (0 to 12, default 6), "zstd" (1 to 22, 3) and "lzma" (0 to 9, 6); quality of "jpeg" (1 to
+        Effort of "deflate" (0 to 12, default 4), "zstd" (1 to 22, 3) and "lzma" (0 to 9, 6); quality of "jpeg" (1 to
         100, 90) and "webp" (1 to 100; default: without loss); the largest error of "lerc" (0).
     predictor
         True, 2 or "horizontal", 3 or "float": store differences of neighbours, which mostly compress better.

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
-from lazytiff import _codecs
+from lazytiff import _binding, _codecs
 from lazytiff._shapes import check_dtype
 from lazytiff._tag_types import SHORT
 from lazytiff._tag_values import NewTag, new_tags, stamped
-from lazytiff._version import version
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -127,7 +126,7 @@ class Style:
 
     def stamped_tags(self) -> list[NewTag]:
         """Return the tags of every page, with the name of this program among them."""
-        return stamped(self.tags, version())
+        return stamped(self.tags, _binding.version())
 
 
 _INHERITED = (282, 283, 296, 320, 338)  # resolution and its unit, ColorMap, ExtraSamples

@@ -12,6 +12,12 @@ from lazytiff._binding._writer import Parcel, Writer, form_of_page
 from lazytiff._ffi import ffi, lib
 
 
+def version() -> str:
+    """Return the version of lazytiff, which pyproject.toml says."""
+    text: str = ffi.string(lib.LAZYTIFF_VERSION).decode()
+    return text
+
+
 def libtiff_version() -> str:
     """Return the version of the libtiff in use."""
     text: str = ffi.string(lib.lzt_libtiff_version()).decode(errors="replace")
@@ -44,4 +50,5 @@ __all__ = [
     "create_zeros",
     "form_of_page",
     "libtiff_version",
+    "version",
 ]
