@@ -199,6 +199,30 @@ def test_interrupt(method, path):
     assert known == there
 
 
+AT_EXIT = """
+import sys
+import numpy as np, lazytiff
+page = np.ones((40, 50), "u2")
+class Recorder:
+    def __init__(self, out):
+        self.out = out
+    def __del__(self):
+        self.out.append(page)
+        self.out.close()
+out = lazytiff.empty(sys.argv[1], "u2", compression=sys.argv[2])
+out.append(page)
+recorder = Recorder(out)
+"""
+
+
+@pytest.mark.parametrize("compression", ["none", "deflate"])
+def test_page_of_a_finalizer(compression, path):
+    """What is left for Python's end to throw away may append its last page then: nothing under it is gone by then."""
+    helper.needs_to_write(compression)
+    run(AT_EXIT, path, compression, MALLOC_PERTURB_="165")
+    assert len(lazytiff.load(path)) == 2
+
+
 MEMORY = """
 import resource, sys
 import numpy as np, lazytiff

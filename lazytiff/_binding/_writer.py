@@ -75,7 +75,7 @@ class Writer:
         self._fail = table._source.fail
         if lib.lzt_writer_open(table._handle, durable, handle, error) != lib.LZT_OK:
             self._fail(error)
-        self._handle = ffi.gc(handle[0], lib.lzt_writer_close)
+        self._handle = handle[0]  # freed with its source and not by ffi.gc: in garbage that may come before finalizers
         self._error = error
         self._page = ffi.new("uint64_t *")
         self._plain: Any = None  # of pages that lie in memory without gaps, in this machine's byte order
@@ -145,8 +145,8 @@ class Writer:
     def close(self) -> None:
         """Free the writer. Nobody uses it any more."""
         self._bigtiff = self.bigtiff
-        ffi.release(self._handle)
-        self._handle = ffi.NULL
+        handle, self._handle = self._handle, ffi.NULL
+        lib.lzt_writer_close(handle)
 
 
 def form_of_page(table: Table, page: int) -> dict[str, Any]:
