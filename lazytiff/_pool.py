@@ -64,20 +64,27 @@ class Running:
         self._ends: SimpleQueue[BaseException | None] = SimpleQueue()
         self._threads = 0
 
-    def begin(self, task: Callable[[], None]) -> None:
-        """Have one more thread of the pool do the task."""
-        ends = self._ends
+    def begin(self, task: Callable[[], None]) -> bool:
+        """Have one more thread of the pool do the task; return whether there is one that does."""
+        ends, offer = self._ends, [task]
 
         def work() -> None:
+            if (taken := _take(offer)) is None:
+                return
             try:
-                task()
+                taken()
             except BaseException as error:  # noqa: BLE001  # the caller raises it
                 ends.put(error)
             else:
                 ends.put(None)
 
-        _pool.submit(work)
+        try:
+            _pool.submit(work)
+        except RuntimeError:  # Python is about to end, or the system has no more threads; then work waits in the pool
+            if _take(offer) is not None:
+                return False
         self._threads += 1
+        return True
 
     @property
     def is_over(self) -> bool:
@@ -103,18 +110,17 @@ class Running:
 
 
 def start(task: Callable[[], None], workers: int, cancel: Callable[[], None]) -> Running:
-    """Have that many threads begin the task; 0: do it now, in this thread."""
+    """Have that many threads begin the task; 0, or where none can: do it now, in this thread."""
     running = Running(cancel)
-    at_exit = not threading.main_thread().is_alive()  # then no thread can be started any more
-    if workers == 0 or at_exit or getattr(_local, "is_worker", False):
-        task()
-        return running
+    if getattr(_local, "is_worker", False):
+        workers = 0
     try:
-        for _ in range(workers):
-            running.begin(task)
+        begun = [running.begin(task) for _ in range(workers)]
     except BaseException:
         cancel()
         raise
+    if not any(begun):
+        task()
     return running
 
 
@@ -124,6 +130,14 @@ def run(task: Callable[[], None], workers: int, cancel: Callable[[], None]) -> N
     When waiting is interrupted, cancel is called, and the interruption goes on at once.
     """
     start(task, workers, cancel).wait()
+
+
+def _take(offer: list[Callable[[], None]]) -> Callable[[], None] | None:
+    """Return the task that is offered, if nobody has taken it yet."""
+    try:
+        return offer.pop()
+    except IndexError:
+        return None
 
 
 def _next(ends: SimpleQueue[BaseException | None]) -> BaseException | None:

@@ -88,6 +88,52 @@ atexit.register(lambda: print("read" if int(img.copy().sum()) == total else "wro
     assert run(program, path) == "read\n"
 
 
+AFTER_THE_MAIN_THREAD = """
+import sys, threading, time
+import numpy as np, lazytiff
+from lazytiff import _pool
+img = lazytiff.open(sys.argv[1], cache_bytes=0)
+total = int(img.copy().sum())
+busy = threading.Event()
+_pool.start(lambda: (busy.set(), time.sleep(2)), 1, lambda: None)  # which Python waits for before it ends
+busy.wait()
+def work():
+    time.sleep(0.5)
+    assert threading.main_thread().is_alive(), "too late to see anything"
+    with lazytiff.empty(sys.argv[1] + ".new", "u2", compression="deflate") as out:
+        assert out.append(np.zeros((400, 400), "u2")) == 0
+    print("done" if int(img.copy().sum()) == total else "wrong")
+threading.Thread(target=work).start()
+"""
+
+
+def test_thread_that_goes_on_when_the_main_thread_has_ended(path):
+    """It reads and appends, by itself when the pool takes no more work, as when Python waits for its threads."""
+    helper.needs_to_write("deflate")
+    assert run(AFTER_THE_MAIN_THREAD, path) == "done\n"
+
+
+def test_no_thread_to_be_had(path):
+    """Where the system gives no more threads, the caller does the work, once; there is no trace of it later."""
+    program = """
+import sys, threading, lazytiff
+from lazytiff import _pool
+def refuse(thread):
+    raise RuntimeError("can't start new thread")
+really, threading.Thread.start = threading.Thread.start, refuse
+done = []
+_pool.run(lambda: done.append(threading.current_thread()), 3, lambda: None)
+with lazytiff.open(sys.argv[1], cache_bytes=0) as img:
+    alone = img.copy()
+    threading.Thread.start = really
+    assert (img.copy() == alone).all() and threading.active_count() > 1
+_pool.run(lambda: None, 1, lambda: None)
+assert done == [threading.main_thread()]
+print(alone.sum())
+"""
+    assert int(run(program, path)) == lazytiff.load(path).sum()
+
+
 def test_reading_from_within_the_pool():
     """A source that reads from another array, in a thread of the pool, gets its bytes: nobody waits for himself."""
     outer_pixels = helper.pixels((4, 600, 700), "u2", 1)
