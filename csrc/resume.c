@@ -7,6 +7,7 @@
 #include "form.h"
 #include "ifd.h"
 #include "layout.h"
+#include "page.h"
 #include "writer.h"
 
 enum { LINE = 64, FIRST_CLASSIC = 4, FIRST_BIG = 8, CARRYING_HEADER = 16 };
@@ -154,6 +155,8 @@ static enum lzt_status look_at_last_page(struct lzt_writer *writer, const struct
         const struct lzt_layout *layout = &table->layouts[table->rows[pages[1]].layout];
         writer->tail = extents[1].offset + lzt_stored_bytes(layout, layout->rows, layout->columns) * layout->planes;
         writer->spacing = extents[1].offset > extents[0].offset ? extents[1].offset - extents[0].offset : 0;
+        if (last_link(table) >= writer->tail) /* a page there would be hit by the link that leads to it */
+            writer->tail = 0;
     }
     const int matters = status == LZT_SYSTEM || status == LZT_NO_MEMORY || status == LZT_CHANGED;
     return matters ? status : LZT_OK; /* otherwise the pixels are not stored as they are, or not all there */
@@ -207,6 +210,48 @@ enum lzt_status lzt_writer_has_begun(struct lzt_writer *writer, const struct lzt
     enum lzt_status status = lzt_writer_read(writer, start, there, length, error);
     *begun = status == LZT_OK && memcmp(there, block->bytes, length) == 0;
     free(there);
+    return status;
+}
+
+/* ---- What the last link must not share a byte with ------------------------------------------------------------------------ */
+
+/* An IFD whose number of tags is damaged seems to have its link in the middle of something. */
+static enum lzt_status check_apart(const struct lzt_table *table, uint64_t page, uint64_t offset, uint64_t length, struct lzt_error *error)
+{
+    const uint64_t link = last_link(table);
+    if (link < offset ? offset - link >= lzt_offset_size(table->format) : link - offset >= length)
+        return LZT_OK;
+    lzt_fail(error, LZT_CORRUPT, "the link to a next page would lie in this one's pixels or tags, and writing it would spoil them");
+    return lzt_fail_at(error, LZT_CORRUPT, (int64_t)page, -1);
+}
+
+static enum lzt_status check_chunks_apart(const struct lzt_table *table, struct lzt_page *page, uint64_t number, struct lzt_error *error)
+{
+    const struct lzt_layout *layout = &table->layouts[table->rows[number].layout];
+    const int plain = layout->compression == LZT_NONE;
+    enum lzt_status status = lzt_page_open(page, table, number, error);
+    if (status != LZT_OK) /* nobody can read it */
+        return status == LZT_SYSTEM || status == LZT_NO_MEMORY || status == LZT_CHANGED ? status : LZT_OK;
+    const uint64_t chunks = lzt_min64((uint64_t)layout->grid_rows * layout->grid_columns * layout->planes, page->offsets.tag.count);
+    for (uint64_t chunk = 0; chunk < chunks && status == LZT_OK; chunk++) {
+        uint64_t offset = 0, length = 0;
+        if (lzt_page_chunk(page, chunk, &offset, &length, error) == LZT_OK && offset != 0)
+            status = check_apart(table, number, offset, plain ? lzt_page_plain_bytes(layout, chunk) : length, error);
+    }
+    return status;
+}
+
+/* Of a chain that ends in damage all pages count: anything may be where its end seems to be. */
+static enum lzt_status check_pages_apart(const struct lzt_writer *writer, const struct lzt_table *table, struct lzt_error *error)
+{
+    const uint64_t pages = table->pages;
+    struct lzt_page page = {.table = NULL};
+    enum lzt_status status = LZT_OK;
+    for (size_t i = 0; i < writer->known_count && status == LZT_OK; i++)
+        status = writer->known[i].problem ? LZT_OK : check_apart(table, pages - 1, writer->known[i].offset, writer->known[i].bytes, error);
+    for (uint64_t i = table->ended == LZT_OK && pages > 0 ? pages - 1 : 0; i < pages && status == LZT_OK; i++)
+        status = check_chunks_apart(table, &page, i, error);
+    lzt_page_close(&page);
     return status;
 }
 
@@ -343,7 +388,9 @@ static enum lzt_status find_end(struct lzt_writer *writer, const struct lzt_tabl
     memcpy(writer->published, writer->links, sizeof writer->links);
     if (status == LZT_OK && !writer->grows)
         status = find_crooked(writer, table, chain, error);
-    return status == LZT_OK ? look_at_last_page(writer, table, error) : status;
+    if (status == LZT_OK)
+        status = look_at_last_page(writer, table, error);
+    return status == LZT_OK ? check_pages_apart(writer, table, error) : status;
 }
 
 enum lzt_status lzt_writer_open(const struct lzt_table *table, int durable, struct lzt_writer **writer, struct lzt_error *error)
