@@ -136,9 +136,9 @@ class AppendTiff(GrowingArray):
         """Append pages, and return how many.
 
         When pages raise something, or another thread closes the array, the pages before are in the file, and the
-        exception goes on. What is encoded is so
-        by all workers, some pages ahead of the one that is written, at most 64 MiB; Ctrl-C drops those. The memory of a
-        page may be used again when the next one is asked for.
+        exception goes on; Ctrl-C leaves out those that still had to be encoded. What is encoded is so by all workers,
+        some pages ahead of the one that is written, at most 64 MiB. The memory of a page may be used again when the
+        next one is asked for.
 
         Parameters
         ----------
