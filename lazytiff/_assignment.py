@@ -29,6 +29,8 @@ _BLOCK_BYTES = 16 << 20  # that are prepared at a time
 def pieces(array: MmapTiff, extents: Extents, mapping: Mapping, key: Any, value: Any) -> Iterator[Piece]:
     """Yield what to write where for `array[key] = value`; raise what NumPy raises for it."""
     index = plan(key, array.shape, array._plan_chunks)  # noqa: SLF001  # of the same array
+    if index.is_box and isinstance(value, np.generic):
+        np.empty(1, array.dtype)[...] = value  # NumPy looks whether a scalar is in range, but not with index arrays
     source = _as_source(value, array, mapping)
     shape = index.shape
     while source.ndim > len(shape) and source.shape[0] == 1:

@@ -133,3 +133,19 @@ def test_refresh_while_others_read(path):
         img.close()
     made.clear()
     img.close()
+
+
+def test_scalars_out_of_range(tmp_path):
+    """NumPy's scalars are checked for their range where NumPy checks them: with basic indices of some dtypes."""
+    path = tmp_path / "stack.tif"
+    lazytiff.save(path, np.zeros((2, 4, 5), np.int8))
+    for key in ((), ..., 0, slice(None, None, -2), [0, 1]):
+        expected, raised = np.zeros((2, 4, 5), np.int8), []
+        with lazytiff.open(path, "c", mmap=True) as img:
+            for array in (expected, img):
+                try:
+                    array[key] = np.uint8(200)
+                except OverflowError:
+                    raised.append(array)
+            assert len(raised) in (0, 2), key
+            assert np.array_equal(img.copy(), expected)
