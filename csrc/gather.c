@@ -10,13 +10,13 @@ int lzt_steps_are_dense(const struct lzt_steps *steps, size_t columns)
            (columns == 1 || steps->column == (int64_t)steps->samples * (int64_t)steps->item_size);
 }
 
-/* count items, step bytes apart, to places pixel bytes apart. The switch lets the compiler move each size in one go; places are computed
- * from the first one, since a pointer must not run beyond what it points into. */
-static void copy_items(const uint8_t *from, int64_t step, size_t count, unsigned item_size, uint8_t *items, size_t pixel)
+/* The switch lets the compiler move each size in one go; places are computed from the first ones, since a pointer must not run beyond what it
+ * points into. */
+void lzt_copy_items(const uint8_t *source, int64_t from_stride, uint8_t *target, int64_t to_stride, size_t count, unsigned item_size)
 {
 #define COPY_EACH(size)                \
     for (size_t i = 0; i < count; i++) \
-    memcpy(items + i * pixel, from + (int64_t)i * step, size)
+    memcpy(target + (int64_t)i * to_stride, source + (int64_t)i * from_stride, size)
     switch (item_size) {
     case 1:
         COPY_EACH(1);
@@ -44,7 +44,8 @@ void lzt_gather_row(const struct lzt_steps *steps, const uint8_t *from, size_t c
         return;
     }
     for (unsigned sample = 0; sample < steps->samples; sample++)
-        copy_items(from + sample * steps->sample, steps->column, columns, steps->item_size, items + (size_t)sample * steps->item_size, pixel);
+        lzt_copy_items(from + sample * steps->sample, steps->column, items + (size_t)sample * steps->item_size, (int64_t)pixel, columns,
+                       steps->item_size);
 }
 
 /* Bytes to their highest bits, and these by one multiplication into the highest byte: each is moved to its place, and none of the 64 products

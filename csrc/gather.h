@@ -1,4 +1,4 @@
-/* gather.h - from items wherever they are to items, or bits, side by side. */
+/* gather.h - items from wherever they are to other places, or to bits side by side. */
 #ifndef LZT_GATHER_H
 #define LZT_GATHER_H
 
@@ -13,6 +13,9 @@ struct lzt_steps {
 
 /* 1: the row's items lie side by side already. */
 int lzt_steps_are_dense(const struct lzt_steps *steps, size_t columns);
+
+/* Copy count items from_stride bytes apart to places to_stride bytes apart. They do not overlap. */
+void lzt_copy_items(const uint8_t *source, int64_t from_stride, uint8_t *target, int64_t to_stride, size_t count, unsigned item_size);
 
 /* Copy the items of a row. They do not overlap the copy. */
 void lzt_gather_row(const struct lzt_steps *steps, const uint8_t *from, size_t columns, uint8_t *items);

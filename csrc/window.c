@@ -1,6 +1,7 @@
 #include "window.h"
 
 #include "bytes.h"
+#include "gather.h"
 
 struct lzt_place lzt_chunk_place(const struct lzt_layout *layout, uint64_t chunk)
 {
@@ -63,41 +64,14 @@ int lzt_cut_has_whole_pixels(const struct lzt_cut *cut, const struct lzt_window 
             (cut->columns.step == 1 && window->column_stride == (int64_t)item_size * samples));
 }
 
-/* count items from source, from_stride bytes apart, to target, to_stride bytes apart. The switch lets the compiler move each size in one
- * go. */
-static void copy_items(const uint8_t *source, uint64_t from_stride, uint8_t *target, int64_t to_stride, uint32_t count,
-                       unsigned item_size)
-{
-#define COPY_EACH(size)                                                              \
-    for (uint32_t i = 0; i < count; i++, source += from_stride, target += to_stride) \
-    memcpy(target, source, size)
-    switch (item_size) {
-    case 1:
-        COPY_EACH(1);
-        return;
-    case 2:
-        COPY_EACH(2);
-        return;
-    case 4:
-        COPY_EACH(4);
-        return;
-    case 8:
-        COPY_EACH(8);
-        return;
-    default:
-        COPY_EACH(16);
-    }
-#undef COPY_EACH
-}
-
 static void copy_row(const struct lzt_cut *cut, const struct lzt_window *window, const uint8_t *row, unsigned samples, unsigned item_size,
                      uint8_t *target)
 {
     const uint64_t pixel = (uint64_t)samples * item_size;
     for (uint32_t i = 0; i < cut->samples.count; i++) {
         const uint64_t sample = cut->samples.first + (uint64_t)i * cut->samples.step;
-        copy_items(row + cut->columns.first * pixel + sample * item_size, cut->columns.step * pixel, target + i * window->sample_stride,
-                   window->column_stride, cut->columns.count, item_size);
+        lzt_copy_items(row + cut->columns.first * pixel + sample * item_size, (int64_t)(cut->columns.step * pixel),
+                       target + i * window->sample_stride, window->column_stride, cut->columns.count, item_size);
     }
 }
 

@@ -12,13 +12,12 @@ import numpy as np
 from lazytiff import _binding, _shapes
 from lazytiff._file import OpenFile
 from lazytiff._mmap import MmapTiff
+from lazytiff._style import KINDS, bigtiff_number, is_big_endian
 
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike
 
-_KINDS = {"u": 2, "i": 3, "f": 4, "c": 5}  # enum lzt_kind
 _PHOTOMETRIC = {None: -1, "minisblack": 1, "rgb": 2}
-_BIGTIFF = {"auto": -1, False: 0, True: 1}
 
 
 def zeros(
@@ -74,9 +73,7 @@ def zeros(
     members = _members(_shapes.sizes(lengths, letters), np.dtype(dtype))
     if photometric not in list(_PHOTOMETRIC):
         raise ValueError(f"photometric must be None, 'minisblack' or 'rgb', not {photometric!r}")
-    if bigtiff not in list(_BIGTIFF):
-        raise ValueError(f"bigtiff must be True, False or 'auto', not {bigtiff!r}")
-    members |= {"photometric": _PHOTOMETRIC[photometric], "bigtiff": _BIGTIFF[bigtiff]}
+    members |= {"photometric": _PHOTOMETRIC[photometric], "bigtiff": bigtiff_number(bigtiff)}
     if photometric == "rgb" and members["samples"] < 3:  # noqa: PLR2004  # red, green, blue
         raise ValueError(f"rgb takes 3 samples or more, not {members['samples']}")
     try:
@@ -91,16 +88,16 @@ def zeros(
 def _members(size: dict[str, int], dtype: np.dtype[Any]) -> dict[str, int]:
     """Return members of struct lzt_new_stack (csrc/lazytiff.h)."""
     _shapes.check_dtype(dtype)
-    if dtype.kind not in _KINDS:
+    if dtype.kind == "b":
         raise TypeError(f"{dtype} is not stored in TIFF as it is in memory; integers, floats and complex numbers are")
     return {
         "pages": size.get("I", 1),
         "rows": size["Y"],
         "columns": size["X"],
         "samples": size.get("S", 1),
-        "kind": _KINDS[dtype.kind],
+        "kind": KINDS[dtype.kind],
         "item_size": dtype.itemsize,
-        "big_endian": int((dtype if dtype.itemsize > 1 else np.dtype("u2")).str[0] == ">"),
+        "big_endian": int(is_big_endian(dtype)),
     }
 
 

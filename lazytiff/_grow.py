@@ -100,8 +100,9 @@ def empty(
         durability=durability,
         workers=workers,
     )
-    with _new_file(path, sample_type(dtype), bigtiff, workers) as file:
-        array = AppendTiff(file, style, sample_type(dtype))
+    sample = sample_type(dtype)
+    with _new_file(path, sample, bigtiff, workers) as file:
+        array = AppendTiff(file, style, sample)
         file.source.handle.publish(durable=style.durable)
     return array
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _DESCRIPTION, _COLOUR_MAP = 270, 320
 _PALETTE_BITS = 16
-_KINDS = {"b": 1, "u": 2, "i": 3, "f": 4, "c": 5}  # enum lzt_kind
+KINDS = {"b": 1, "u": 2, "i": 3, "f": 4, "c": 5}  # enum lzt_kind
 _PHOTOMETRIC = {"miniswhite": 0, "minisblack": 1, "rgb": 2, "palette": 3, "mask": 4, "cmyk": 5, "ycbcr": 6, "cielab": 8}
 _PREDICTORS = {None: 0, False: 1, 1: 1, 2: 2, 3: 3, "horizontal": 2, "float": 3}
 _BIGTIFF = {"auto": -1, False: 0, True: 1}
@@ -98,7 +98,7 @@ class Style:
         rows, columns, *samples = shape
         members = {name: (like or _UNSAID)[name] for name in _UNSAID}
         members |= {"rows": rows, "columns": columns, "samples": samples[0] if samples else 1}
-        members |= {"kind": _KINDS[dtype.kind], "item_size": dtype.itemsize, "level": self.level}
+        members |= {"kind": KINDS[dtype.kind], "item_size": dtype.itemsize, "level": self.level}
         if self.compression:
             if self.compression != members["compression"]:
                 members["predictor"] = 0  # which goes with a codec
