@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[1]
 
 # From the ground up. A module imports from its own floor and from those below.
 FLOORS = [
-    {"errors", "_summary", "_tag_names", "_tag_packing", "_tag_types"},
+    {"errors", "_dimensions", "_summary", "_tag_names", "_tag_packing", "_tag_types"},
     {"_binding"},
     {"_bands", "_gather", "_indexing", "_keys"}  # index arithmetic
     | {"_capacity", "_choice", "_chunks", "_codecs", "_extents", "_limits", "_pages", "_tags"}  # page table and tags
@@ -43,7 +43,7 @@ ARRAYS = {
     "_views",
 }  # numpy, no ffi
 PURE = {"_bands", "_capacity", "_choice", "_chunks", "_extents", "_gather", "_indexing", "_keys"}
-PURE |= {"_pages", "_tags"}  # numbers and numpy: no files
+PURE |= {"_dimensions", "_pages", "_tags"}  # numbers and numpy: no files
 PURE |= {"_pieces", "_shapes", "_style", "_summary", "_tag_packing", "_tag_types", "_tag_values"}
 FILES = {"io", "mmap", "os", "pathlib", "shutil", "tempfile"}
 
