@@ -16,10 +16,14 @@ from lazytiff._create import zeros
 from lazytiff._file_array import TiffPage
 from lazytiff._follow import follow
 from lazytiff._grow import empty, save
+from lazytiff._hyperstack import HyperStack
+from lazytiff._joined import concatenate, stack
 from lazytiff._lazy import LazyTiff
 from lazytiff._limits import limits
+from lazytiff._many import MultiTiff
 from lazytiff._mmap import MmapTiff
-from lazytiff._open import TiffFile, load, open
+from lazytiff._open import load, open
+from lazytiff._tiff_file import TiffFile
 from lazytiff.errors import (
     ClosedError,
     CorruptTiffError,
@@ -30,6 +34,7 @@ from lazytiff.errors import (
     FrameTypeError,
     LimitError,
     LockedError,
+    MissingPlaneError,
     NotMappableError,
     NotTiffError,
     TiffError,
@@ -60,10 +65,13 @@ __all__ = [
     "FileChangedError",
     "FileFullError",
     "FrameTypeError",
+    "HyperStack",
     "LazyTiff",
     "LimitError",
     "LockedError",
+    "MissingPlaneError",
     "MmapTiff",
+    "MultiTiff",
     "NotMappableError",
     "NotTiffError",
     "TiffArray",
@@ -72,6 +80,7 @@ __all__ = [
     "TiffPage",
     "TiffWarning",
     "UnsupportedTiffError",
+    "concatenate",
     "empty",
     "errors",
     "follow",
@@ -80,5 +89,6 @@ __all__ = [
     "load",
     "open",
     "save",
+    "stack",
     "zeros",
 ]

@@ -92,6 +92,15 @@ class TiffArray(ABC):
         """Bytes of all elements, once they are read."""
         return self.size * self.itemsize
 
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Elements along each axis, by its letter."""
+        return dict(zip(self.axes, self.shape, strict=True))
+
+    def _view(self) -> NDArray[Any] | None:
+        """Return all elements as a view of memory that the array has mapped; None where there is none."""
+        return None
+
     def __len__(self) -> int:
         return self.shape[0]
 

@@ -101,7 +101,7 @@ def _positions(array: MmapTiff, key: Any) -> list[NDArray[np.intp]]:
     for axis, size in enumerate(shape):
         numbers = np.arange(size).reshape([-1 if other == axis else 1 for other in range(len(shape))])
         selected.append(np.broadcast_to(numbers, shape)[key])
-    if array.axes[0] != "I":
+    if array.axes[0] == "Y":
         selected.insert(0, np.zeros_like(selected[0]))
     if array.axes[-1] != "S":
         selected.append(np.zeros_like(selected[0]))

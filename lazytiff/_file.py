@@ -16,7 +16,7 @@ from lazytiff._warn import warn
 from lazytiff.errors import CorruptTiffError, LimitError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Hashable, Iterable
     from types import TracebackType
     from typing import NoReturn, Self
 
@@ -33,13 +33,11 @@ def check_settings(workers: int | None, cache_bytes: int, codecs: str | Iterable
 class OpenFile:
     """What the arrays of one file share: the source, the cache, and the pages of one chain of IFDs."""
 
-    def __init__(
-        self, source: Source, cache: ChunkCache, workers: int | None, table: PageTable, depth: int = 0
-    ) -> None:
+    def __init__(self, source: Source, reader: ChunkReader, depth: int = 0) -> None:
         self.source = source
-        self.cache = cache
-        self.table = table
-        self.reader = ChunkReader(table, cache, workers)
+        self.cache = reader.cache
+        self.table = reader.table
+        self.reader = reader
         self.settings: dict[str, Any] = {}  # what `open` was given
         self._depth = depth
         self._below: dict[int, OpenFile | None] = {}
@@ -59,13 +57,17 @@ class OpenFile:
         access: str = "r",
         *,
         whole: bool = False,
+        shared: tuple[ChunkCache, Hashable] | None = None,
     ) -> OpenFile:
-        """Open the file and find its pages, if whole only those that are; warn once of what is wrong with them."""
+        """Open the file and find its pages, if whole only those that are; warn once of what is wrong with them.
+
+        shared: a cache of several files, and under which name this one's chunks are in it.
+        """
         codecs = codecs if isinstance(codecs, str) else tuple(codecs)
         check_settings(workers, cache_bytes, codecs)
         source = Source(file, access)
         try:
-            opened = cls.of(source, workers, cache_bytes, codecs, whole=whole)
+            opened = cls.of(source, workers, cache_bytes, codecs, whole=whole, shared=shared)
             if opened.table.warnings:
                 warn(f"{source.name}: {'; '.join(opened.table.warnings)}")
         except BaseException:
@@ -82,12 +84,13 @@ class OpenFile:
         codecs: str | tuple[str, ...],
         *,
         whole: bool = False,
+        shared: tuple[ChunkCache, Hashable] | None = None,
     ) -> OpenFile:
         """Find the pages of a source."""
         table = PageTable.open(source, limits, _codecs.numbers_of(codecs), whole=whole)
-        cache = ChunkCache(cache_bytes)
+        cache, name = (ChunkCache(cache_bytes), None) if shared is None else shared
         source.after_fork(cache.renew)
-        opened = cls(source, cache, workers, table)
+        opened = cls(source, ChunkReader(table, cache, workers, name))
         source.after_fork(opened._renew)
         opened.settings = {"workers": workers, "cache_bytes": cache_bytes, "codecs": codecs}
         return opened
@@ -128,7 +131,7 @@ class OpenFile:
         table = PageTable.open(self.source, limits, self.table.codecs, offsets)
         if table.warnings:
             warn(f"{where}, SubIFDs: {'; '.join(table.warnings)}")
-        return OpenFile(self.source, self.cache, self.reader.workers, table, self._depth + 1)
+        return OpenFile(self.source, ChunkReader(table, self.cache, self.reader.workers), self._depth + 1)
 
 
 class Opened:

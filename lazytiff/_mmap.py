@@ -104,6 +104,9 @@ class MmapTiff(FileArray):
             self._mapping.check()
         return result
 
+    def _view(self) -> NDArray[Any] | None:
+        return None if self._whole is None else self[...]
+
     def _strides(self, view: View) -> tuple[int, ...]:
         page, row, column, sample = view.strides
         return (*[page] * self._has_pages, row, column, *[sample] * self._has_samples)

@@ -1,14 +1,14 @@
-"""The ways in: `open`, `load` and `TiffFile`."""
+"""The ways in: `open` and `load`."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, overload
 
-from lazytiff._choice import choose_stack, frame_types
-from lazytiff._file import Opened, OpenFile
-from lazytiff._file_array import PageList
+from lazytiff._choice import choose_stack
+from lazytiff._file import OpenFile
 from lazytiff._grow import resume
 from lazytiff._lazy import LazyTiff
+from lazytiff._many import MultiTiff, paths_of
 from lazytiff._mmap import MmapTiff
 from lazytiff._style import Options
 from lazytiff._warn import warn
@@ -19,13 +19,21 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from typing import Unpack
 
-    import numpy as np
     from numpy.typing import DTypeLike, NDArray
 
     from lazytiff._append import AppendTiff
-    from lazytiff._file_array import TiffPage
 
 
+@overload
+def open(
+    file: list[Any] | tuple[Any, ...],
+    mode: Literal["r"] = "r",
+    *,
+    check: bool = False,
+    workers: int | None = None,
+    cache_bytes: int = 64 << 20,
+    codecs: str | Iterable[str] = "default",
+) -> MultiTiff: ...
 @overload
 def open(
     file: Any,
@@ -88,10 +96,11 @@ def open(
     workers: int | None = None,
     cache_bytes: int = 64 << 20,
     codecs: str | Iterable[str] = "default",
+    check: bool = False,
     dtype: DTypeLike | None = None,
     **options: Any,
-) -> LazyTiff | MmapTiff | AppendTiff:
-    """Open a TIFF stack as an array; nothing but the file's structure is read now.
+) -> LazyTiff | MmapTiff | AppendTiff | MultiTiff:
+    """Open a TIFF stack, or many files as one, as an array; nothing but the file's structure is read now.
 
     Parameters
     ----------
@@ -99,6 +108,8 @@ def open(
         Path (str, bytes or PathLike) of a TIFF or BigTIFF file; or an object with the buffer protocol that holds one;
         or an object with `read_ranges(ranges)` and `size`, or with `seek` and `readinto`. (bytes are a path unless
         they begin like a TIFF file.) With mode "r+" and "a" a path.
+        A list or tuple of paths, or a pattern such as "run/*.tif" (in natural order: img_2 before img_10; `**` stands
+        for any folders), gives the pages of many files one after another, decoded where they are touched.
     mode
         "r": read. "a": append pages behind the last one. With mmap also "r+": what is assigned goes to the file; "c":
         it stays in memory.
@@ -118,6 +129,9 @@ def open(
     codecs
         Which compression schemes may be decoded: "default", "all", a name, or several of these. "default" leaves out
         old-style JPEG, NeXT, ThunderScan, PixarLog and SGILog.
+    check
+        Of many files: look at all of them now. Without, the first one is opened now and the others when they are
+        touched, if the first one has one page; the others then must have one too.
     dtype
         With mode "a": of the pages of a file that has none yet.
     options
@@ -126,8 +140,8 @@ def open(
 
     Returns
     -------
-    LazyTiff, MmapTiff with mmap, AppendTiff with mode "a"
-        Of shape (page, row, column[, sample]); in mode "a" the page axis is always there.
+    LazyTiff, MmapTiff with mmap, AppendTiff with mode "a", MultiTiff for many files
+        Of shape (page, row, column[, sample]); in mode "a" and for many files the page axis is always there.
 
     Raises
     ------
@@ -153,6 +167,13 @@ def open(
 
     """
     _check_names(options)
+    paths = paths_of(file) if mode != "a" else None
+    if paths is not None:
+        others = {"mmap": mmap, "guard": guard, "pages": pages is not None, "squeeze": not squeeze}
+        _check_many(mode, others={**others, "dtype": dtype is not None, **dict.fromkeys(options, True)})
+        return MultiTiff(paths, check=check, workers=workers, cache_bytes=cache_bytes, codecs=codecs)
+    if check:
+        raise ValueError("check=True is for many files")
     if mode == "a" and not mmap:
         if guard or pages is not None:
             raise ValueError("mode 'a' is for all pages of a file, which are decoded: it takes neither guard nor pages")
@@ -180,6 +201,16 @@ def make_array(
         raise
     array._chosen = pages  # noqa: SLF001  # of an array that is being made
     return array
+
+
+def _check_many(mode: str, *, others: dict[str, bool]) -> None:
+    """Raise ValueError for what many files cannot be opened with."""
+    wrong = [name for name, given in others.items() if given]
+    if mode != "r" or wrong:
+        raise ValueError(
+            f"{' and '.join(wrong) or f'mode {mode!r}'} is for one file; many files are read, all pages of them: open "
+            "each by itself, and see lazytiff.concatenate"
+        )
 
 
 def _check_names(options: Mapping[str, Any]) -> None:
@@ -211,7 +242,8 @@ def load(
     workers: int | None = None,
     cache_bytes: int = 64 << 20,
     codecs: str | Iterable[str] = "default",
-) -> NDArray[Any] | LazyTiff | MmapTiff:
+    check: bool = False,
+) -> NDArray[Any] | LazyTiff | MmapTiff | MultiTiff:
     """Read a TIFF stack into a numpy.ndarray, on all workers; with `lazyio=True`, return what `lazytiff.open` does.
 
     With `mmap=True` return what `lazytiff.open(..., mmap=True)` does; a file that cannot be mapped is opened as with
@@ -231,53 +263,8 @@ def load(
             warn(f"{error}; it is decoded where it is touched instead")
         else:
             return mapped
-    array: LazyTiff = open(file, codecs=codecs, **rest)
+    array: LazyTiff | MultiTiff = open(file, codecs=codecs, check=check, **rest)
     if lazyio or mmap:
         return array
     with array:
         return array.copy()
-
-
-class TiffFile(Opened):
-    """Every page of a TIFF file, whatever their mixture. A context manager.
-
-    file, workers, cache_bytes and codecs: as for `lazytiff.open`. A file without pages has `len(pages) == 0`.
-    """
-
-    def __init__(
-        self,
-        file: Any,
-        *,
-        workers: int | None = None,
-        cache_bytes: int = 64 << 20,
-        codecs: str | Iterable[str] = "default",
-    ) -> None:
-        self._file = OpenFile.open(file, workers, cache_bytes, codecs)
-
-    @property
-    def pages(self) -> Sequence[TiffPage]:
-        """One lazy array for each page, with its tags and SubIFDs."""
-        return PageList(self._file, range(len(self._file.table)))
-
-    @property
-    def stacks(self) -> list[LazyTiff]:
-        """One lazy array with a page axis for each frame type among the readable pages, in the order of their pages."""
-        return [self._stack(group) for group in frame_types(self._file.table)]
-
-    def _stack(self, pages: NDArray[np.intp]) -> LazyTiff:
-        array = LazyTiff(self._file, pages, squeeze=False)
-        array._chosen = pages.tolist()  # noqa: SLF001  # of an array that is being made
-        return array
-
-    @property
-    def bigtiff(self) -> bool:
-        """Whether the file is a BigTIFF file."""
-        return self._file.table.bigtiff
-
-    @property
-    def byteorder(self) -> str:
-        """'<' or '>': how numbers are stored."""
-        return ">" if self._file.table.big_endian else "<"
-
-    def __repr__(self) -> str:
-        return f"<TiffFile {self._file.source.name!r}, {len(self._file.table)} pages>"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -118,7 +118,7 @@ class PageTable:
         cls, source: Source, limits: Limits, codecs: Sequence[int], ifds: Sequence[int] = (), *, whole: bool = False
     ) -> PageTable:
         """Find the pages; whole: of a growing file only those that are whole."""
-        bounds = {name: value for name, value in asdict(limits).items() if name in _TABLE_LIMITS}
+        bounds = {name: getattr(limits, name) for name in _TABLE_LIMITS}
         with source:
             return cls(source, _binding.Table.open(source.handle, bounds, codecs, ifds, whole=whole), codecs)
 

@@ -32,21 +32,20 @@ _table_numbers = itertools.count()
 class ChunkReader:
     """Reads pixels of one table's pages. Threads may share it."""
 
-    def __init__(self, table: PageTable, cache: ChunkCache, workers: int | None) -> None:
+    def __init__(self, table: PageTable, cache: ChunkCache, workers: int | None, name: Hashable = None) -> None:
+        """name: of the table in a cache that tables share; None: one that no other has."""
         self.table = table
         self.cache = cache
         self.workers = workers
-        self._number = next(_table_numbers)  # tables of one file share the cache
+        self._name = next(_table_numbers) if name is None else name
 
     def of(self, table: PageTable) -> ChunkReader:
         """Return a reader of a table that continues this one's, whose pages are in the cache under the same names."""
-        reader = ChunkReader(table, self.cache, self.workers)
-        reader._number = self._number
-        return reader
+        return ChunkReader(table, self.cache, self.workers, self._name)
 
     def key(self, page: int, chunk: int) -> Hashable:
         """Return what the chunk is kept under."""
-        return self._number, page, chunk
+        return self._name, page, chunk
 
     def read(self, wants: Sequence[Want], dtype: np.dtype[Any]) -> list[NDArray[Any]]:
         """Return the pixels of each want, in arrays of its shape that nothing else refers to."""

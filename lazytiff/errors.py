@@ -71,6 +71,10 @@ class FrameTypeError(TiffError, ValueError):
     """Pages that are to form one array differ in size, dtype, samples or photometric interpretation."""
 
 
+class MissingPlaneError(TiffError, LookupError):
+    """A plane that the file's description tells of is not there; the text says why."""
+
+
 class _SystemError(TiffError, OSError):
     """An error that the operating system has a number for."""
 

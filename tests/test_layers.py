@@ -22,10 +22,11 @@ FLOORS = [
     | {"_capacity", "_choice", "_chunks", "_codecs", "_extents", "_limits", "_pages", "_tags"}  # page table and tags
     | {"_pieces", "_shapes", "_style", "_tag_values"}  # what is to be written
     | {"_mapping", "_source", "_warn"},  # handles and lifetime
-    {"_cache", "_file", "_growth", "_pool", "_reading", "_writer"},
-    {"_array", "_assignment", "_file_array", "_growing", "_recipe", "_reduce", "_views"},
+    {"_cache", "_file", "_growth", "_pool", "_reading", "_shelf", "_writer"},
+    {"_array", "_assignment", "_file_array", "_growing", "_recipe", "_reduce", "_views"}
+    | {"_hyperstack", "_joined", "_many"},  # arrays of arrays
     {"_append", "_lazy", "_mmap"},
-    {"_create", "_follow", "_grow", "_open"},
+    {"_create", "_follow", "_grow", "_open", "_tiff_file"},
     {"__init__"},
 ]
 FLOOR = {module: number for number, modules in enumerate(FLOORS) for module in modules}
@@ -36,6 +37,8 @@ ARRAYS = {
     "_file_array",
     "_growing",
     "_growth",
+    "_hyperstack",
+    "_joined",
     "_lazy",
     "_mmap",
     "_recipe",

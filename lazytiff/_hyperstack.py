@@ -1,0 +1,149 @@
+"""The pages of an array along named axes: nothing is read, and no pixel is moved, to see them so."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+
+from lazytiff._array import TiffArray
+from lazytiff.errors import MissingPlaneError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import ArrayLike, NDArray
+
+    from lazytiff._dimensions import Dimensions
+    from lazytiff._indexing import Request
+
+
+class HyperStack(TiffArray):
+    """Pages of an array as (named axes..., row, column[, sample]): `img.hyperstack`.
+
+    A view: it reads from `base`, and closes with it. Where `base` is mapped and its pages lie at equal distances, basic
+    indices give views of the file here too. Planes that the file's description tells of and that are not there raise
+    MissingPlaneError when they are touched, unless the view is `filled`.
+    """
+
+    def __init__(
+        self, base: TiffArray, dimensions: Dimensions, why: Callable[[int], str], fill: ArrayLike | None = None
+    ) -> None:
+        self.base = base
+        self._dimensions = dimensions
+        planes = dimensions.planes
+        self._planes = np.arange(dimensions.count).reshape(dimensions.sizes) if planes is None else planes
+        self._has_all = planes is None or bool((planes >= 0).all())
+        self._why = why
+        self._fill = fill
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Elements along each axis."""
+        return self._dimensions.sizes + self.base.shape[1:]
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of an element, as in `base`."""
+        return self.base.dtype
+
+    @property
+    def axes(self) -> str:
+        """One letter per axis: T time, Z plane, C channel, R position, I page, Y row, X column, S sample."""
+        return self._dimensions.letters + self.base.axes[1:]
+
+    @property
+    def chunk_shape(self) -> tuple[int, ...]:
+        """Elements along each axis that are decoded together: a strip or a tile of one page."""
+        return (1,) * len(self._dimensions.sizes) + self.base.chunk_shape[1:]
+
+    @property
+    def _plan_chunks(self) -> tuple[int, ...]:
+        first, *others = self.chunk_shape
+        return (first if self._dimensions.sizes else max(first, 2), *others)
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of the channels, as far as the file tells them."""
+        return self._dimensions.channels
+
+    @property
+    def missing(self) -> int:
+        """How many planes the file tells of and does not have."""
+        return int(np.count_nonzero(self._planes < 0))
+
+    def filled(self, value: ArrayLike = 0) -> HyperStack:
+        """Return the same view with that value for the pixels of missing planes.
+
+        Raises ValueError when the dtype does not hold it.
+        """
+        scalar = np.asarray(value)
+        if scalar.ndim or not np.can_cast(np.min_scalar_type(scalar), self.dtype, "same_kind"):
+            raise ValueError(f"{value!r} is no value of {self.dtype}")
+        return HyperStack(self.base, self._dimensions, self._why, scalar.astype(self.dtype))
+
+    def _view(self) -> NDArray[Any] | None:
+        whole = self.base._view() if self._has_all and self._planes.size else None  # noqa: SLF001  # same class
+        steps = None if whole is None else _steps(self._planes)
+        if whole is None or steps is None:
+            return None
+        first = whole[int(self._planes.flat[0]) :]
+        strides = tuple(step * whole.strides[0] for step in steps) + whole.strides[1:]
+        return np.lib.stride_tricks.as_strided(first, self.shape, strides, writeable=whole.flags.writeable)
+
+    def __getitem__(self, key: Any) -> Any:
+        """Read what NumPy's indexing selects: a new array or a scalar; of what is mapped, a view."""
+        view = self._view()
+        return super().__getitem__(key) if view is None else view[key]
+
+    def _read(self, requests: Sequence[Request]) -> list[NDArray[Any]]:
+        count = len(self._dimensions.sizes)
+        numbers = [self._numbers_of(request[:count]) for request in requests]
+        shapes = [tuple(map(len, request)) for request in requests]
+        inner = [request[count:] for request in requests]
+        if self._has_all:
+            wanted = [(planes, *others) for planes, others in zip(numbers, inner, strict=True)]
+            blocks = self.base._read(wanted)  # noqa: SLF001  # same class
+        else:
+            blocks = list(map(self._read_some, numbers, inner))
+        return [block.reshape(shape) for block, shape in zip(blocks, shapes, strict=True)]
+
+    def _numbers_of(self, leading: Request) -> NDArray[np.intp]:
+        """Return the pages of base for these positions along the named axes, in C order."""
+        numbers = np.asarray(self._planes[np.ix_(*map(np.asarray, leading))])
+        if self._fill is None and not self._has_all and (numbers < 0).any():
+            self._refuse([entry[at] for entry, at in zip(leading, np.argwhere(numbers < 0)[0], strict=True)])
+        return numbers.ravel()
+
+    def _read_some(self, planes: NDArray[np.intp], inner: Request) -> NDArray[Any]:
+        """Read those planes that are there, and fill the others."""
+        there = np.flatnonzero(planes >= 0)
+        block = np.full((len(planes), *map(len, inner)), 0 if self._fill is None else self._fill, self.dtype)
+        if len(there):
+            block[there] = self.base._read([(planes[there], *inner)])[0]  # noqa: SLF001  # same class
+        return block
+
+    def _refuse(self, place: Sequence[int]) -> NoReturn:
+        where = ", ".join(f"{letter}={at}" for letter, at in zip(self._dimensions.letters, place, strict=True))
+        flat = int(np.ravel_multi_index(tuple(place), self._planes.shape))
+        raise MissingPlaneError(
+            f"plane {where or 0} is not there: {self._why(flat)}; hyperstack.filled(0) reads such planes as 0"
+        )
+
+    def __repr__(self) -> str:
+        missing = f", {self.missing} planes missing" if not self._has_all else ""
+        return f"<{type(self).__name__} {self.dtype} {self.shape} {self.axes}{missing} of {self.base!r}>"
+
+
+def _steps(planes: NDArray[np.intp]) -> tuple[int, ...] | None:
+    """Return how far it is to the next page along each axis, if that is the same everywhere."""
+    origin = (0,) * planes.ndim
+    steps = []
+    for axis, size in enumerate(planes.shape):
+        second = (*origin[:axis], 1, *origin[axis + 1 :])
+        steps.append(int(planes[second] - planes[origin]) if size > 1 else 0)
+    expected: NDArray[np.intp] = planes[origin]
+    for axis, step in enumerate(steps):
+        along = [-1 if other == axis else 1 for other in range(planes.ndim)]
+        expected = expected + (np.arange(planes.shape[axis]) * step).reshape(along)
+    return tuple(steps) if np.array_equal(np.broadcast_to(expected, planes.shape), planes) else None

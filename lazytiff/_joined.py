@@ -1,0 +1,227 @@
+"""Arrays of one kind as one array: `concatenate` along an axis that they have, `stack` along one that they get."""
+
+from __future__ import annotations
+
+import itertools
+import operator
+from collections import deque
+from contextlib import nullcontext
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from lazytiff import _pool
+from lazytiff._array import TiffArray
+from lazytiff.errors import FrameTypeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
+
+    from numpy.typing import NDArray
+
+    from lazytiff._gather import Entry
+    from lazytiff._indexing import Request
+
+_MANY = 2  # parts for each worker are enough to read several at a time
+_LARGE_BYTES = 256 << 10  # of a part: for less, threads would wait for each other rather than for the disk
+_PAGE_LETTERS = "ITZCR"  # what an axis may be called that has no name of its own: the first that is free
+
+
+class _Piece(NamedTuple):
+    """What one part is asked for, and where it goes: `where` along the joined axis of the block of that number."""
+
+    request: Request
+    block: int
+    where: slice | NDArray[np.intp]
+
+
+class Joined(TiffArray):
+    """Parts one after the other along one axis; each is borrowed while it is read.
+
+    `_starts[k]` is where part k begins along the axis; with `_is_new` each part is one element of an axis that the
+    parts themselves do not have.
+    """
+
+    _axis: int
+    _is_new: bool
+    _starts: NDArray[np.intp]
+    _workers: int | None = None
+
+    def _borrow(self, part: int) -> AbstractContextManager[TiffArray]:
+        """Return that part, for a while."""
+        raise NotImplementedError
+
+    def _read(self, requests: Sequence[Request]) -> list[NDArray[Any]]:
+        pieces: dict[int, list[_Piece]] = {}
+        for number, request in enumerate(requests):
+            for part, entry, where in split(request[self._axis], self._starts):
+                inner = [entry] * (not self._is_new)
+                asked = (*request[: self._axis], *inner, *request[self._axis + 1 :])
+                pieces.setdefault(part, []).append(_Piece(asked, number, where))
+        blocks = [np.empty(tuple(map(len, request)), self.dtype) for request in requests]
+        self._fetch(pieces, blocks)
+        return blocks
+
+    def _fetch(self, pieces: dict[int, list[_Piece]], blocks: list[NDArray[Any]]) -> None:
+        """Fill the blocks: many parts on all workers, a few one after the other, each on all workers."""
+        jobs = deque(pieces.items())
+        workers = self._workers or _pool.default_workers()
+        large = sum(block.nbytes for block in blocks) >= _LARGE_BYTES * len(jobs)
+        together = large and workers > 1 and len(jobs) >= _MANY * workers
+
+        def work() -> None:
+            try:
+                for part, wanted in _taken(jobs):
+                    self._fill(part, wanted, blocks)
+            except BaseException:
+                jobs.clear()  # nobody needs the others any more
+                raise
+
+        _pool.run(work, workers if together else 0, jobs.clear)
+
+    def _fill(self, part: int, wanted: list[_Piece], blocks: list[NDArray[Any]]) -> None:
+        with self._borrow(part) as array:
+            found = array._read([piece.request for piece in wanted])  # noqa: SLF001  # same class
+        for piece, block in zip(wanted, found, strict=True):
+            if self._axis == 0:  # which is done at once: moving axes takes a while where parts are small
+                blocks[piece.block][piece.where] = block
+                continue
+            target = np.moveaxis(blocks[piece.block], self._axis, 0)
+            target[piece.where] = block if self._is_new else np.moveaxis(block, self._axis, 0)
+
+
+def _taken(jobs: deque[Any]) -> Iterator[Any]:
+    """Take one after the other, whoever else does."""
+    while True:
+        try:
+            job = jobs.popleft()
+        except IndexError:
+            return
+        yield job
+
+
+def split(entry: Entry, starts: NDArray[np.intp]) -> Iterator[tuple[int, Entry, slice | NDArray[np.intp]]]:
+    """Yield, for each part that begins at its start, which of its elements are asked for, and where in the entry."""
+    numbers = np.asarray(entry)
+    parts = np.searchsorted(starts, numbers, side="right") - 1
+    order = np.argsort(parts, kind="stable")
+    bounds = [0, *(np.flatnonzero(np.diff(parts[order])) + 1).tolist(), len(numbers)]
+    for begin, end in itertools.pairwise(bounds):
+        where = order[begin:end]
+        part = int(parts[where[0]])
+        local = numbers[where] - starts[part]
+        inner: Entry = _as_range(local, entry.step) if isinstance(entry, range) else local
+        together = where[-1] - where[0] == len(where) - 1
+        yield part, inner, slice(int(where[0]), int(where[-1]) + 1) if together else where
+
+
+def _as_range(numbers: NDArray[np.intp], step: int) -> range:
+    return range(int(numbers[0]), int(numbers[-1]) + (1 if step > 0 else -1), step)
+
+
+class JoinedArrays(Joined):
+    """Arrays at hand, joined: `lazytiff.concatenate`, `lazytiff.stack`. It reads from them when it is indexed."""
+
+    def __init__(self, arrays: Sequence[TiffArray], axis: int, *, is_new: bool) -> None:
+        self.base = tuple(arrays)
+        self._axis, self._is_new = axis, is_new
+        lengths = [1 if is_new else array.shape[axis] for array in arrays]
+        self._starts = np.cumsum([0, *lengths[:-1]])
+        shape, new = arrays[0].shape, [sum(lengths)]
+        self._shape = (*shape[:axis], *new, *shape[axis + (not is_new) :])
+        self._dtype = arrays[0].dtype.newbyteorder("=")
+
+    def _borrow(self, part: int) -> AbstractContextManager[TiffArray]:
+        return nullcontext(self.base[part])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Elements along each axis; as when the arrays were joined, even if one of them has grown since."""
+        return self._shape
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of an element, in this machine's byte order."""
+        return self._dtype
+
+    @property
+    def axes(self) -> str:
+        """One letter per axis: those of the first array, and for a new axis the first free one of I, T, Z, C, R."""
+        own = self.base[0].axes
+        if not self._is_new:
+            return own
+        letter = next((letter for letter in _PAGE_LETTERS if letter not in own), "Q")
+        return own[: self._axis] + letter + own[self._axis :]
+
+    @property
+    def chunk_shape(self) -> tuple[int, ...]:
+        """Elements along each axis of the first array's strips or tiles."""
+        return self._with_new_axis(self.base[0].chunk_shape)
+
+    @property
+    def _plan_chunks(self) -> tuple[int, ...]:
+        """Scattered indices along the first axis are for arrays that all take them."""
+        first, *others = self._with_new_axis(self.base[0]._plan_chunks)  # noqa: SLF001  # same class
+        if self._axis == 0 and self._is_new:
+            return (1, *others)
+        alike = all(array._plan_chunks[0] == 1 for array in self.base)  # noqa: SLF001
+        return (first if alike else max(first, 2), *others)
+
+    def _with_new_axis(self, chunks: tuple[int, ...]) -> tuple[int, ...]:
+        return (*chunks[: self._axis], *[1] * self._is_new, *chunks[self._axis :])
+
+    def __repr__(self) -> str:
+        return f"<{len(self.base)} arrays joined, {self.dtype} {self.shape} {self.axes}>"
+
+
+def concatenate(arrays: Iterable[TiffArray], axis: int = 0) -> JoinedArrays:
+    """Return arrays as one, one after the other along an axis that they have; nothing is read.
+
+    arrays: of one dtype (in either byte order) and of one shape but for that axis: of files, or themselves joined.
+    The result reads from them, and is usable for as long as they are. Raises ValueError for no arrays and for an axis
+    that there is not, TypeError for what is no TiffArray, FrameTypeError for one that does not go with the first.
+    """
+    found = _checked(arrays)
+    axis = _axis_of(axis, found[0].ndim)
+    _require_alike(found, lambda array: (*array.shape[:axis], *array.shape[axis + 1 :]))
+    return JoinedArrays(found, axis, is_new=False)
+
+
+def stack(arrays: Iterable[TiffArray], axis: int = 0) -> JoinedArrays:
+    """Return arrays of one shape and dtype as one, each an element of a new axis; nothing is read.
+
+    Errors are those of `concatenate`.
+    """
+    found = _checked(arrays)
+    axis = _axis_of(axis, found[0].ndim + 1)
+    _require_alike(found, lambda array: array.shape)
+    return JoinedArrays(found, axis, is_new=True)
+
+
+def _checked(arrays: Iterable[TiffArray]) -> list[TiffArray]:
+    found = list(arrays)
+    if not found:
+        raise ValueError("at least one array is needed")
+    for array in found:
+        if not isinstance(array, TiffArray):
+            raise TypeError(
+                f"arrays of lazytiff.open are joined, not {type(array).__name__}; paths are for lazytiff.open, and "
+                "NumPy's arrays for numpy.concatenate"
+            )
+    return found
+
+
+def _axis_of(axis: int, ndim: int) -> int:
+    number = operator.index(axis)
+    if not -ndim <= number < ndim:
+        raise ValueError(f"axis {axis} is out of bounds for array of dimension {ndim}")
+    return number % ndim
+
+
+def _require_alike(arrays: list[TiffArray], shape_of: Callable[[TiffArray], tuple[int, ...]]) -> None:
+    first = arrays[0]
+    for number, array in enumerate(arrays):
+        same = array.ndim == first.ndim and shape_of(array) == shape_of(first)
+        if not same or array.dtype.newbyteorder("=") != first.dtype.newbyteorder("="):
+            raise FrameTypeError(f"array {number}, {array!r}, does not go with the first one, {first!r}")

@@ -1,0 +1,240 @@
+"""MultiTiff: many files as one array, their pages one after another."""
+
+from __future__ import annotations
+
+import errno
+import glob
+import os
+import re
+from collections.abc import Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lazytiff._choice import choose_stack
+from lazytiff._file_array import FileArray, TiffPage
+from lazytiff._joined import Joined, split
+from lazytiff._shelf import Shelf
+from lazytiff.errors import FileChangedError, FrameTypeError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from types import TracebackType
+    from typing import NoReturn, Self
+
+    from numpy.typing import NDArray
+
+    from lazytiff._array import TiffArray
+    from lazytiff._cache import CacheInfo
+    from lazytiff._file import OpenFile
+    from lazytiff._pages import FrameType
+    from lazytiff._tags import Tags
+
+_PATTERN = re.compile(r"[*?[]")
+_NUMBER = re.compile(r"(\d+)")
+
+
+class MultiTiff(Joined):
+    """Many files as one array of (page, row, column[, sample]): `lazytiff.open([paths])`, `lazytiff.open("run/*.tif")`.
+
+    The first file is opened when the array is made, another one when one of its pages is touched. No more than 64 are
+    open at a time, and one cache of `cache_bytes` serves all. A file whose pages do not go with those of the first
+    one raises FrameTypeError when it is touched; one that is no longer what it was, FileChangedError.
+
+    When the first file has one page, so must the others have, which is seen when they are touched; when it has more,
+    or with `check=True`, all files are looked at when the array is made, and may have different numbers of pages.
+    Threads may share the array.
+    """
+
+    _axis = 0
+    _is_new = False
+
+    def __init__(
+        self,
+        paths: Sequence[Any],
+        *,
+        check: bool = False,
+        counts: Sequence[int] | None = None,
+        accept: Callable[[int, OpenFile], None] | None = None,
+        workers: int | None = None,
+        cache_bytes: int = 64 << 20,
+        codecs: str | Iterable[str] = "default",
+    ) -> None:
+        """Open the first file. counts: how many pages of each are this array's; accept: raises for a wrong file."""
+        self._known: dict[int, Any] = {}  # of files that were opened, by number: what tells each from another one
+        self._accept = accept
+        self._counts = None if counts is None else np.asarray(counts, np.intp)
+        self._frame: FrameType | None = None
+        self._workers = workers
+        self._shelf = Shelf(paths, workers, cache_bytes, codecs, self._examine)
+        try:
+            self._first = self._shelf.open_for_good(0)
+            self._like = FileArray(self._first, np.arange(1), squeeze=False)
+            if self._counts is None:
+                alone = len(self._first.table) == 1 and not check
+                self._counts = np.ones(len(paths), np.intp) if alone else self._count()
+        except BaseException:
+            self.close()
+            raise
+        self._starts = np.concatenate(([0], np.cumsum(self._counts)[:-1]))
+        self._length = int(self._counts.sum())
+
+    def _count(self) -> NDArray[np.intp]:
+        """Look at all files."""
+        counts = []
+        for number in range(len(self._shelf.paths)):
+            with self._shelf.lend(number) as file:
+                counts.append(len(file.table))
+        return np.array(counts, np.intp)
+
+    def _examine(self, number: int, file: OpenFile) -> None:
+        """Raise when a file that was opened does not go with the first, or is another one than last time."""
+        if self._accept is not None:
+            self._accept(number, file)
+        choose_stack(file.table, None)
+        frame = file.table.layout(0).frame_type
+        if self._frame is None:
+            self._frame = frame
+        if frame != self._frame:
+            raise FrameTypeError(
+                f"{file.source.name}: its pages are {frame}, and those of {self.paths[0]} are {self._frame}; they form "
+                "no array: leave this file out"
+            )
+        self._examine_pages(number, file)
+
+    def _examine_pages(self, number: int, file: OpenFile) -> None:
+        pages = len(file.table)
+        count = pages if self._counts is None else int(self._counts[number])
+        if number not in self._known and pages != count and (self._accept is None or pages < count):
+            raise FrameTypeError(
+                f"{file.source.name}: it has {pages} pages, and {count} were expected; open the files with check=True, "
+                "which counts the pages of all beforehand"
+            )
+        marks = file.table.marks(np.array([0, count - 1])) if pages >= count else None
+        if self._known.setdefault(number, marks) != marks:
+            raise FileChangedError(f"{file.source.name}: the file is another one than when it was read before")
+
+    @contextmanager
+    def _borrow(self, part: int) -> Iterator[TiffArray]:
+        with self._shelf.lend(part) as file:
+            yield FileArray(file, file.table.numbers, squeeze=False)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Elements along each axis."""
+        return (self._length, *self._like.shape[1:])
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type of an element, in this machine's byte order."""
+        return self._like.dtype
+
+    @property
+    def axes(self) -> str:
+        """One letter per axis: I page, Y row, X column, S sample."""
+        return self._like.axes
+
+    @property
+    def chunk_shape(self) -> tuple[int, ...]:
+        """Elements along each axis of the first page's strips or tiles."""
+        return self._like.chunk_shape
+
+    @property
+    def paths(self) -> Sequence[str]:
+        """Absolute paths of the files, in their order."""
+        return self._shelf.paths
+
+    @property
+    def mode(self) -> str:
+        """How the files were opened."""
+        return "r"
+
+    @property
+    def pages(self) -> Sequence[TiffPage]:
+        """All pages, each a lazy array with its own tags. One that is kept keeps its file open, beside the 64."""
+        return _Pages(self._shelf, self._starts, self._length)
+
+    @property
+    def tags(self) -> Tags:
+        """Tags of the first page."""
+        return self._first.table.tags(0)
+
+    def cache_info(self) -> CacheInfo:
+        """Tell what the cache of decoded chunks, which serves all files, did and holds."""
+        return self._shelf.cache_info()
+
+    @property
+    def closed(self) -> bool:
+        """Whether the files were closed; then nothing more can be read."""
+        return self._shelf.closed
+
+    def close(self) -> None:
+        """Close all files. Reads under way end first. May be called again."""
+        self._shelf.close()
+
+    def __enter__(self) -> Self:
+        """Close the files at the end of the block."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled: open files stay in their process."""
+        raise TypeError("MultiTiff objects cannot be pickled; open the files in the other process")
+
+    def __repr__(self) -> str:
+        closed = ", closed" if self.closed else ""
+        first = os.path.basename(self.paths[0])
+        return f"<MultiTiff {len(self.paths)} files from {first!r} on, {self.dtype} {self.shape} {self.axes}{closed}>"
+
+
+class _Pages(Sequence[TiffPage]):
+    """Pages of many files, each made when it is asked for: a read-only sequence."""
+
+    def __init__(self, shelf: Shelf, starts: NDArray[np.intp], length: int) -> None:
+        self._shelf, self._starts, self._numbers = shelf, starts, range(length)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[number] for number in self._numbers[index]]
+        ((part, local, _),) = split(np.array([self._numbers[index]]), self._starts)
+        return TiffPage(self._shelf.open_for_good(part), int(local[0]))
+
+
+def paths_of(file: Any) -> list[str] | None:
+    """Return the absolute paths that a sequence of paths, or a pattern, stands for; None for anything else.
+
+    A pattern is a str, bytes or PathLike with *, ? or [ in it that is no file itself; its files come in natural order,
+    in which numbers count: img_2.tif before img_10.tif. Raises FileNotFoundError when there is none, TypeError for what
+    is no path, ValueError for an empty sequence.
+    """
+    if isinstance(file, list | tuple):
+        if not file:
+            raise ValueError("at least one path is needed")
+        return [os.path.abspath(os.fsdecode(path)) for path in file]
+    pattern = _pattern_of(file)
+    if pattern is None:
+        return None
+    found = sorted(glob.glob(pattern, recursive=True), key=_natural)
+    if not found:
+        raise FileNotFoundError(errno.ENOENT, "no file has a name like this", pattern)
+    return found
+
+
+def _pattern_of(file: Any) -> str | None:
+    if not isinstance(file, str | bytes | os.PathLike) or (isinstance(file, bytes) and b"\0" in file):
+        return None
+    path = os.path.abspath(os.fsdecode(file))
+    return path if _PATTERN.search(path) and "\0" not in path and not os.path.lexists(path) else None
+
+
+def _natural(path: str) -> tuple[list[Any], str]:
+    """Return what sorts paths so that numbers in them count."""
+    return [int(part) if part.isdecimal() else part for part in _NUMBER.split(path)], path
