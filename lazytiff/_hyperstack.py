@@ -78,7 +78,8 @@ class HyperStack(TiffArray):
         Raises ValueError when the dtype does not hold it.
         """
         scalar = np.asarray(value)
-        if scalar.ndim or not np.can_cast(np.min_scalar_type(scalar), self.dtype, "same_kind"):
+        castable = not scalar.ndim and np.can_cast(np.min_scalar_type(scalar), self.dtype, "same_kind")
+        if not castable or (self.dtype.kind in "bui" and scalar.astype(self.dtype) != scalar):
             raise ValueError(f"{value!r} is no value of {self.dtype}")
         return HyperStack(self.base, self._dimensions, self._why, scalar.astype(self.dtype))
 
