@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import files
+import many
 import mapped
 import writing
 
@@ -179,6 +180,8 @@ INTERLEAVED = (
     partial(files.many_pages, count=20_000, side=64, dtype="<u2"),
 )
 
+FILES = ("files-50000", partial(many.write, count=50_000))
+
 WORKLOADS = [
     Workload(
         "open-100k",
@@ -238,6 +241,14 @@ WORKLOADS = [
         mapped.view_peer,
         faster=50,
     ),
+    Workload(
+        "files-open",
+        "number and middle page of 50,000 files of one page of 64 x 64 uint16",
+        *FILES,
+        many.open_middle,
+        many.open_middle_peer,
+    ),
+    Workload("files-max", "the maximum of all pages of these files", *FILES, many.maximum, many.maximum_peer),
     append_small(
         "append-small",
         "append 20,000 pages of 64 x 64 uint8, each behind its IFD",

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import DTypeLike, NDArray
 
+    from lazytiff._dimensions import Step
     from lazytiff._indexing import Request
 
 
@@ -96,6 +97,16 @@ class TiffArray(ABC):
     def sizes(self) -> dict[str, int]:
         """Elements along each axis, by its letter."""
         return dict(zip(self.axes, self.shape, strict=True))
+
+    @property
+    def resolution(self) -> dict[str, Step]:
+        """How far apart neighbours are along each axis, as (value, unit), as far as that is known."""
+        return {}
+
+    @property
+    def hyperstack(self) -> TiffArray:
+        """The same pixels along the axes that a file's description names: the array itself where nobody names any."""
+        return self
 
     def _view(self) -> NDArray[Any] | None:
         """Return all elements as a view of memory that the array has mapped; None where there is none."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lazytiff import _summary
-from lazytiff._file_array import FileArray
+from lazytiff._described import DescribedArray
 from lazytiff._pages import FrameType
 from lazytiff.errors import ClosedError, EmptyStackError
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from lazytiff._writer import PageWriter
 
 
-class GrowingArray(FileArray):
+class GrowingArray(DescribedArray):
     """The pages that a writer has published, as an array: whatever was appended reads back.
 
     `_writer` alone knows how many pages there are; the page table follows when somebody reads.

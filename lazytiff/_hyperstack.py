@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
-    from lazytiff._dimensions import Dimensions
+    from lazytiff._dimensions import Dimensions, Step
     from lazytiff._indexing import Request
 
 
@@ -66,6 +66,11 @@ class HyperStack(TiffArray):
     def channels(self) -> tuple[str, ...]:
         """Names of the channels, as far as the file tells them."""
         return self._dimensions.channels
+
+    @property
+    def resolution(self) -> dict[str, Step]:
+        """How far apart neighbours are along each axis, as (value, unit), as far as the file tells it."""
+        return dict(self._dimensions.steps)
 
     @property
     def missing(self) -> int:

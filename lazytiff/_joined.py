@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from lazytiff._dimensions import Step
     from lazytiff._gather import Entry
     from lazytiff._indexing import Request
 
@@ -167,6 +168,11 @@ class JoinedArrays(Joined):
             return (1, *others)
         alike = all(array._plan_chunks[0] == 1 for array in self.base)  # noqa: SLF001
         return (first if alike else max(first, 2), *others)
+
+    @property
+    def resolution(self) -> dict[str, Step]:
+        """How far apart neighbours are along each axis of the first array."""
+        return self.base[0].resolution
 
     def _with_new_axis(self, chunks: tuple[int, ...]) -> tuple[int, ...]:
         return (*chunks[: self._axis], *[1] * self._is_new, *chunks[self._axis :])

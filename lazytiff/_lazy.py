@@ -1,9 +1,9 @@
 """LazyTiff: any TIFF, decoded where it is touched."""
 
-from lazytiff._file_array import FileArray
+from lazytiff._described import DescribedArray
 
 
-class LazyTiff(FileArray):
+class LazyTiff(DescribedArray):
     """A stack of pages, decoded where it is touched. Made by `lazytiff.open`.
 
     Whatever the pages' layouts, a chunk is decoded when one of its pixels is asked for; chunks used in part stay in a

@@ -15,7 +15,9 @@ import numpy as np
 from lazytiff._choice import choose_stack
 from lazytiff._file_array import FileArray, TiffPage
 from lazytiff._joined import Joined, split
+from lazytiff._resolution import steps_of_tags
 from lazytiff._shelf import Shelf
+from lazytiff._source import path_of
 from lazytiff.errors import FileChangedError, FrameTypeError
 
 if TYPE_CHECKING:
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from lazytiff._array import TiffArray
     from lazytiff._cache import CacheInfo
+    from lazytiff._dimensions import Step
     from lazytiff._file import OpenFile
     from lazytiff._pages import FrameType
     from lazytiff._tags import Tags
@@ -141,6 +144,11 @@ class MultiTiff(Joined):
         return self._like.chunk_shape
 
     @property
+    def resolution(self) -> dict[str, Step]:
+        """How far apart pixels of the first page are, as (value, unit), by its tags."""
+        return steps_of_tags(self.tags)
+
+    @property
     def paths(self) -> Sequence[str]:
         """Absolute paths of the files, in their order."""
         return self._shelf.paths
@@ -218,23 +226,30 @@ def paths_of(file: Any) -> list[str] | None:
     if isinstance(file, list | tuple):
         if not file:
             raise ValueError("at least one path is needed")
-        return [os.path.abspath(os.fsdecode(path)) for path in file]
+        return [_absolute(path) for path in file]
     pattern = _pattern_of(file)
     if pattern is None:
         return None
-    found = sorted(glob.glob(pattern, recursive=True), key=_natural)
+    found = sorted(glob.glob(pattern, recursive=True), key=natural)
     if not found:
         raise FileNotFoundError(errno.ENOENT, "no file has a name like this", pattern)
+    return found
+
+
+def _absolute(path: Any) -> str:
+    found = path_of(path)
+    if found is None:
+        raise TypeError(f"a sequence of paths is needed; arrays at hand are for lazytiff.concatenate: {path!r:.80}")
     return found
 
 
 def _pattern_of(file: Any) -> str | None:
     if not isinstance(file, str | bytes | os.PathLike) or (isinstance(file, bytes) and b"\0" in file):
         return None
-    path = os.path.abspath(os.fsdecode(file))
-    return path if _PATTERN.search(path) and "\0" not in path and not os.path.lexists(path) else None
+    path = _absolute(file)
+    return path if _PATTERN.search(os.fsdecode(file)) and not os.path.lexists(path) else None
 
 
-def _natural(path: str) -> tuple[list[Any], str]:
+def natural(path: str) -> tuple[list[Any], str]:
     """Return what sorts paths so that numbers in them count."""
     return [int(part) if part.isdecimal() else part for part in _NUMBER.split(path)], path

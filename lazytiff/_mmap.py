@@ -9,7 +9,7 @@ import numpy as np
 
 from lazytiff import _assignment
 from lazytiff._chunks import Place, needed_chunks
-from lazytiff._file_array import FileArray
+from lazytiff._described import DescribedArray
 from lazytiff._indexing import plan
 from lazytiff._mapping import Mapping
 from lazytiff._recipe import Recipe, restore
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lazytiff._indexing import Request
 
 
-class MmapTiff(FileArray):
+class MmapTiff(DescribedArray):
     """A stack of uncompressed pages, mapped into memory: `lazytiff.open(path, mmap=True)`, `lazytiff.zeros`.
 
     Basic indices (int, slice, ..., None) return views of the file, in the file's byte order: nothing is read before a

@@ -184,6 +184,11 @@ class PageTable:
             self._verified = known = verified
         return known
 
+    def ifds(self) -> NDArray[np.uint64]:
+        """Return where the IFD of each page is."""
+        with self.source:
+            return self.handle.rows("ifd")  # type: ignore[no-any-return]
+
     def marks(self, pages: NDArray[np.intp]) -> list[tuple[int, int]]:
         """Return where the IFDs of these pages are and a hash of each: what tells this file from another one."""
         with self.source:

@@ -57,7 +57,7 @@ class Source:
     def __init__(self, file: Any, access: str = "r") -> None:
         self._at_close: list[Callable[[], None]] = []
         self._after_fork: list[Callable[[], None]] = []
-        self.path = _path_of(file)
+        self.path = path_of(file)
         self.handle = _open(file, self.path, self._after_fork, access)
         self._is_writer = access in ("a", "x")
         self.name = self.handle.name
@@ -177,7 +177,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_after_fork)
 
 
-def _path_of(file: Any) -> str | None:
+def path_of(file: Any) -> str | None:
     """Return the absolute path that file is, or None when it is an object with bytes."""
     if isinstance(file, bytes) and b"\0" in file[:_MAGIC_BYTES]:
         return None

@@ -20,11 +20,13 @@ FLOORS = [
     {"_binding"},
     {"_bands", "_gather", "_indexing", "_keys"}  # index arithmetic
     | {"_capacity", "_choice", "_chunks", "_codecs", "_extents", "_limits", "_pages", "_tags"}  # page table and tags
+    | {"_imagej", "_micromanager", "_ome_xml", "_resolution", "_shaped"}  # what descriptions say
     | {"_pieces", "_shapes", "_style", "_tag_values"}  # what is to be written
     | {"_mapping", "_source", "_warn"},  # handles and lifetime
     {"_cache", "_file", "_growth", "_pool", "_reading", "_shelf", "_writer"},
     {"_array", "_assignment", "_file_array", "_growing", "_recipe", "_reduce", "_views"}
-    | {"_hyperstack", "_joined", "_many"},  # arrays of arrays
+    | {"_hyperstack", "_joined", "_many"}  # arrays of arrays
+    | {"_described", "_micromanager_set", "_ome_set", "_placed"},
     {"_append", "_lazy", "_mmap"},
     {"_create", "_follow", "_grow", "_open", "_tiff_file"},
     {"__init__"},
@@ -34,19 +36,30 @@ ARRAYS = {
     "_append",
     "_array",
     "_assignment",
+    "_described",
     "_file_array",
     "_growing",
     "_growth",
     "_hyperstack",
     "_joined",
     "_lazy",
+    "_many",
     "_mmap",
     "_recipe",
     "_reduce",
     "_views",
 }  # numpy, no ffi
 PURE = {"_bands", "_capacity", "_choice", "_chunks", "_extents", "_gather", "_indexing", "_keys"}
-PURE |= {"_dimensions", "_pages", "_tags"}  # numbers and numpy: no files
+PURE |= {
+    "_dimensions",
+    "_imagej",
+    "_micromanager",
+    "_ome_xml",
+    "_pages",
+    "_resolution",
+    "_shaped",
+    "_tags",
+}  # numbers and numpy: no files
 PURE |= {"_pieces", "_shapes", "_style", "_summary", "_tag_packing", "_tag_types", "_tag_values"}
 FILES = {"io", "mmap", "os", "pathlib", "shutil", "tempfile"}
 

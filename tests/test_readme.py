@@ -9,6 +9,7 @@ from pathlib import Path
 import helper
 import numpy as np
 import pytest
+import tifffile
 
 import lazytiff
 
@@ -42,6 +43,19 @@ def write_movie(path):
     path.write_bytes(helper.tiff(*(helper.page(page, rows_per_strip=16) for page in pages), byteorder=">"))
 
 
+def write_cells(path):
+    """Write an ImageJ hyperstack."""
+    about = {"axes": "TZCYX", "spacing": 0.5, "unit": "um"}
+    tifffile.imwrite(path, helper.pixels((6, 5, 2, 64, 96), np.uint16), imagej=True, metadata=about)
+
+
+def write_run(folder):
+    """Write files of one page each."""
+    folder.mkdir()
+    for number, page in enumerate(helper.pixels((12, 64, 96), np.uint16)):
+        (folder / f"img_{number}.tif").write_bytes(helper.tiff(helper.page(page)))
+
+
 def real_mri(path):
     """Take the very file."""
     folder = helper.corpus()
@@ -57,6 +71,8 @@ def test_examples(mri, tmp_path, monkeypatch):
     mri(Path("mri.tif"))
     write_slide(Path("slide.tif"))
     write_movie(Path("movie.tif"))
+    write_cells(Path("cells.tif"))
+    write_run(Path("run"))
     text = "\n".join(re.findall(r"```pycon\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL))
     examples = doctest.DocTestParser().get_doctest(text, {}, "README.md", str(README), 0)
     reports = []

@@ -1,0 +1,154 @@
+"""What a file's description makes of its pages: axes with names and lengths, the size of a pixel, the hyperstack."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from lazytiff import _imagej, _micromanager_set, _ome_set, _ome_xml, _shaped
+from lazytiff._file_array import FileArray
+from lazytiff._hyperstack import HyperStack
+from lazytiff._placed import Placed, alone, description
+from lazytiff._resolution import steps_of_tags
+from lazytiff.errors import TiffError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from lazytiff._array import TiffArray
+    from lazytiff._dimensions import Step
+    from lazytiff._file import OpenFile
+    from lazytiff._pages import FrameType
+
+
+@dataclass
+class _Description:
+    """What is said of an array's pages; placed: None when nothing is said of their axes."""
+
+    placed: Placed | None
+    steps: dict[str, Step] = field(default_factory=dict)
+    base: TiffArray | None = None  # made when it is first needed
+
+
+class DescribedArray(FileArray):
+    """Pages of a file, with what its description says of them: ImageJ's, OME-XML, Micro-Manager's, tifffile's."""
+
+    _seen: tuple[object, int, _Description] | None = None
+
+    @property
+    def _described(self) -> _Description:
+        """Read the description, once for as long as no page comes."""
+        numbers, table = self._numbers, self._file.table
+        seen = self._seen
+        if seen is None or seen[:2] != (table, len(numbers)):
+            self._seen = seen = (table, len(numbers), _describe(self._file, numbers, self._frame))
+        return seen[2]
+
+    @property
+    def axes(self) -> str:
+        """One letter per axis: Y row, X column, S sample; pages are T, Z, C or R (time, plane, channel, position).
+
+        They are I where several of these run through the pages, as the `hyperstack` shows them, or nobody says.
+        """
+        axes = super().axes
+        try:
+            placed = self._described.placed if self._has_pages else None
+        except (TiffError, OSError):  # what is wrong is said by those who need it
+            placed = None
+        if placed is None or len(placed.dimensions.letters) != 1 or not self._is_whole(placed):
+            return axes
+        return placed.dimensions.letters + axes[1:]
+
+    def _is_whole(self, placed: Placed) -> bool:
+        return placed.in_order and placed.dimensions.count == len(self)
+
+    @property
+    def sizes(self) -> dict[str, int]:
+        """Elements along each axis of the `hyperstack`, by its letter: what the file's description says.
+
+        Raises what `hyperstack` raises.
+        """
+        placed = self._described.placed
+        if placed is None:
+            return super().sizes
+        sizes = dict(zip(placed.dimensions.letters, placed.dimensions.sizes, strict=True))
+        pixels = self.shape[self._has_pages :]
+        return {**sizes, **dict(zip("YXS", pixels, strict=False))}
+
+    @property
+    def resolution(self) -> dict[str, Step]:
+        """How far apart neighbours are along each axis, as (value, unit), where the file says so.
+
+        X and Y come from OME-XML or Micro-Manager, or from XResolution and YResolution with ImageJ's unit or
+        ResolutionUnit; Z and T from OME-XML, ImageJ or Micro-Manager. Raises what `hyperstack` raises.
+        """
+        return dict(self._described.steps)
+
+    @property
+    def hyperstack(self) -> TiffArray:
+        """The same pixels with the axes that the file's description gives them, of length 1 left out; nothing is read.
+
+        ImageJ's description, OME-XML, Micro-Manager's index map and tifffile's shaped description are understood. The
+        planes of an OME-TIFF or Micro-Manager set are gathered from all its files, which are opened when they are
+        touched. Planes that are not there raise MissingPlaneError, or are `filled`. Without a description, and where
+        it changes nothing, this is the array itself.
+
+        Raises CorruptTiffError and LimitError for descriptions that break the rules or are too large, OSError when the
+        folder of a set cannot be read.
+        """
+        described = self._described
+        placed = described.placed
+        if placed is None or self._shows(placed):
+            return self
+        if described.base is None:
+            described.base = self._base_of(placed)
+        return HyperStack(described.base, replace(placed.dimensions, steps=described.steps), placed.why)
+
+    def _shows(self, placed: Placed) -> bool:
+        """Tell whether the array has these axes itself."""
+        if self._has_pages:
+            return len(placed.dimensions.letters) == 1 and self._is_whole(placed)
+        return not placed.dimensions.letters and placed.open_base is None
+
+    def _base_of(self, placed: Placed) -> TiffArray:
+        if placed.open_base is not None:
+            base = placed.open_base()
+            self._file.source.at_close(base.close)
+            return base
+        return self if self._has_pages else FileArray(self._file, self._numbers, squeeze=False)
+
+
+def _describe(file: OpenFile, numbers: NDArray[np.intp], frame: FrameType) -> _Description:
+    """Read what the first page's description says of pages of the file."""
+    if not len(numbers):
+        return _Description(None)
+    text = description(file)
+    steps = steps_of_tags(file.table.tags(int(numbers[0])), _imagej.unit(text.decode("utf-8", "replace")))
+    for placed in _candidates(file, text, frame):
+        found = placed.among(numbers, len(file.table))
+        if found is not None and placed.size in (None, (frame.rows, frame.columns)):
+            return _Description(found, {**steps, **found.dimensions.steps})
+    return _Description(None, steps)
+
+
+def _candidates(file: OpenFile, text: bytes, frame: FrameType) -> Iterator[Placed]:
+    """Yield what each kind of description tells, those first that tell more exactly which page is where."""
+    pages, words = len(file.table), text.decode("utf-8", "replace")
+    shaped = _shaped.read(words, pages, (frame.rows, frame.columns, *[frame.samples] * (frame.samples > 1)))
+    if shaped is not None:
+        yield alone(file, shaped)
+    placed = _micromanager_set.place(file)
+    if placed is not None:
+        yield _squeezed(placed)
+    if _ome_xml.is_ome(words):
+        yield from map(_squeezed, _ome_set.images(file, text))
+    found = _imagej.read(words, pages, frame.samples)
+    if found is not None:
+        yield _squeezed(alone(file, found))
+
+
+def _squeezed(placed: Placed) -> Placed:
+    return replace(placed, dimensions=placed.dimensions.squeezed())

@@ -1,0 +1,75 @@
+"""Micro-Manager's stacks: one file, or parts of a common prefix (`run_MMStack.ome.tif`, `run_MMStack_1.ome.tif`)."""
+
+from __future__ import annotations
+
+import glob
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lazytiff import _micromanager
+from lazytiff._file import OpenFile
+from lazytiff._many import MultiTiff, natural
+from lazytiff._placed import Placed, alone
+from lazytiff.errors import TiffError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from lazytiff._micromanager import MicroManager
+
+_MARK = "_MMStack"
+
+
+def place(file: OpenFile) -> Placed | None:
+    """Find the planes of a file, or of the set that it belongs to; None when it is not Micro-Manager's."""
+    own = _read(file)
+    if own is None:
+        return None
+    dimensions = own.dimensions(file.table.ifds())
+    has_all = dimensions.planes is None or bool((dimensions.planes >= 0).all())
+    parts = [] if has_all else _parts(file, own)
+    if len(parts) < 2:  # noqa: PLR2004  # more than this file alone
+        return alone(file, dimensions)
+    found = [(path, part) for path in parts if (part := _look_into(path)) is not None]
+    merged = _micromanager.merged([part for _, part in found])
+    paths, counts = [path for path, _ in found], [len(ifds) for _, (_, ifds) in found]
+    return Placed(
+        merged,
+        lambda _: f"none of {len(paths)} files beside {os.path.basename(paths[0])} has it",
+        open_base=lambda: MultiTiff(paths, counts=counts, accept=lambda _number, _file: None, **file.settings),
+    )
+
+
+def _read(file: OpenFile) -> MicroManager | None:
+    with file.source as source:
+        return _micromanager.read(
+            lambda o, n: source.handle.read(o, n), file.table.file_size, big_endian=file.table.big_endian
+        )
+
+
+def _parts(file: OpenFile, own: MicroManager) -> list[str]:
+    """Return the paths of all parts, in the order of their numbers."""
+    if file.source.path is None:
+        return []
+    folder, name = os.path.split(file.source.path)
+    prefix = own.summary.get("Prefix", "")
+    if not isinstance(prefix, str) or not prefix or not name.startswith(prefix):
+        prefix = name.split(_MARK)[0]
+    if _MARK not in name:
+        return []
+    return sorted(glob.glob(os.path.join(glob.escape(folder), glob.escape(prefix) + _MARK + "*.tif*")), key=natural)
+
+
+def _look_into(path: str) -> tuple[MicroManager, NDArray[np.uint64]] | None:
+    """Read a part's index map, and where its IFDs are."""
+    try:
+        file = OpenFile.open(path, 1, 0, "default")
+    except (OSError, TiffError):
+        return None
+    try:
+        found = _read(file)
+        return None if found is None else (found, file.table.ifds())
+    finally:
+        file.source.close()

@@ -1,0 +1,200 @@
+"""OME-TIFF: the images that a file's OME-XML tells of, in the file itself or in the set of files that it is a part of.
+
+A set's files are told by UUID and FileName, and the description may be in one of them only, or in a companion file
+(BinaryOnly): OME-TIFF specification, the elements TiffData and BinaryOnly.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lazytiff._file import OpenFile
+from lazytiff._limits import limits
+from lazytiff._many import MultiTiff
+from lazytiff._ome_xml import Ome, OmeFile, parse
+from lazytiff._placed import Placed, alone, description
+from lazytiff._warn import warn
+from lazytiff.errors import CorruptTiffError, LimitError, TiffError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from lazytiff._ome_xml import OmeImage
+
+_MOST_NEIGHBOURS = 10_000  # files of a folder that are looked into for one that was renamed
+_TIFF_NAME = re.compile(r"\.(tiff?|btf|tf[28])$", re.IGNORECASE)
+_UUID = re.compile(rb"<(?:\w+:)?OME\s[^>]*\bUUID\s*=\s*[\"']([^\"']*)[\"']")
+
+
+def images(file: OpenFile, text: bytes) -> Iterator[Placed]:
+    """Yield the images that have planes; of the set's description where the file has none of its own."""
+    ome = parse(text, file.source.name)
+    folder = _Folder(file, ome.uuid)
+    if ome.metadata_file is not None:
+        ome = _master(folder, OmeFile(ome.metadata_file, ome.metadata_uuid))
+    for image in ome.images:
+        placed = _Members(file, folder, image).place()
+        if placed is not None:
+            yield placed
+
+
+def _master(folder: _Folder, member: OmeFile) -> Ome:
+    """Return the description of the whole set, from the file that has it."""
+    path = folder.find(member)
+    ome = Ome() if path is None else parse(_xml_of(path), path)
+    if not ome.images:
+        warn(
+            f"{folder.own}: {member.name}, which is to tell of the axes of its set, is not beside it, or does not tell; "
+            "this file stands alone"
+        )
+    return ome
+
+
+def _xml_of(path: str) -> bytes:
+    """Return the OME-XML of a TIFF file, or of a companion that has nothing else."""
+    if _TIFF_NAME.search(path):
+        return _described(path)
+    if os.path.getsize(path) > limits.max_value_bytes:
+        raise LimitError(f"{path}: more than {limits.max_value_bytes} bytes of OME-XML (limits.max_value_bytes)")
+    with open(path, "rb") as companion:
+        return companion.read()
+
+
+def _described(path: str) -> bytes:
+    file = OpenFile.open(path, 1, 0, "default")
+    try:
+        return description(file)
+    finally:
+        file.source.close()
+
+
+def _uuid_in(text: bytes) -> str | None:
+    found = _UUID.search(text)
+    return found[1].decode("utf-8", "replace") if found else None
+
+
+class _Folder:
+    """The folder of the file that was opened, where the others of its set are. Paths of descriptions lead no further."""
+
+    def __init__(self, file: OpenFile, uuid: str | None) -> None:
+        self.own = file.source.path
+        self._uuid = uuid
+        self._path = None if self.own is None else os.path.dirname(self.own)
+
+    @cached_property
+    def _names(self) -> set[str]:
+        return set() if self._path is None else set(os.listdir(self._path))
+
+    @cached_property
+    def _by_uuid(self) -> dict[str, str]:
+        """Look into the TIFF files of the folder, once, for what their UUIDs are."""
+        found: dict[str, str] = {}
+        for name in sorted(filter(_TIFF_NAME.search, self._names))[:_MOST_NEIGHBOURS]:
+            try:
+                uuid = _uuid_in(_described(os.path.join(self._path or "", name)))
+            except (OSError, TiffError):
+                continue  # whatever is wrong with it, it is not the one
+            if uuid is not None:
+                found.setdefault(uuid, name)
+        return found
+
+    def is_own(self, member: OmeFile) -> bool:
+        """Tell whether a member of the set is the file that was opened."""
+        if member.uuid is None and member.name is None:
+            return True
+        if self._uuid is not None and member.uuid is not None:
+            return member.uuid == self._uuid
+        return self.own is not None and (member.name or "").lower() == os.path.basename(self.own).lower()
+
+    def find(self, member: OmeFile) -> str | None:
+        """Return the path of a member, by its name or, when it was renamed, by its UUID; None when it is not there."""
+        name = os.path.basename((member.name or "").replace("\\", "/"))
+        if name not in self._names:
+            name = self._by_uuid.get(member.uuid or "", "")
+        return os.path.join(self._path or "", name) if name else None
+
+
+@dataclass
+class _Members:
+    """An image, and the files that have its planes."""
+
+    file: OpenFile
+    folder: _Folder
+    image: OmeImage
+
+    def __post_init__(self) -> None:
+        self._own = [self.folder.is_own(member) for member in self.image.files]
+        if len(self._own) == 1 and self._path(0) is None:
+            self._own = [True]  # the only one, which was renamed
+
+    def _path(self, number: int) -> str | None:
+        return self.folder.own if self._own[number] else self.folder.find(self.image.files[number])
+
+    def _count(self, member: OmeFile) -> int:
+        """Return how many pages a member has."""
+        number = self.image.files.index(member)
+        if self._own[number]:
+            return len(self.file.table)
+        path = self._path(number)
+        if path is None:
+            return 0
+        file = OpenFile.open(path, 1, 0, "default")
+        file.source.close()
+        return len(file.table)
+
+    def place(self) -> Placed | None:
+        """Find the planes; None when the description tells of none."""
+        files, pages = self.image.places(self._count)
+        used = np.unique(files[files >= 0]).tolist()
+        if not used:
+            return None
+        if all(self._own[number] for number in used):
+            return alone(self.file, replace(self.image.dimensions, planes=pages), self.image.size)
+        return self._in_several(used, files, pages)
+
+    def _in_several(self, used: Sequence[int], files: NDArray[np.intp], pages: NDArray[np.intp]) -> Placed | None:
+        paths = {number: path for number in used if (path := self._path(number)) is not None}
+        missing = [self.image.files[number].name or "" for number in used if number not in paths]
+        if missing:
+            more = f" and {len(missing) - 1} others" if len(missing) > 1 else ""
+            warn(
+                f"{self.file.source.name}: {missing[0]}{more}, of the same set, is not beside it: its planes are missing"
+            )
+        planes, counts = np.full(files.shape, -1), []
+        for number in paths:
+            counts.append(int(pages[files == number].max()) + 1)
+            planes[files == number] = pages[files == number] + sum(counts[:-1])
+        if not paths:
+            return None
+
+        def why(plane: int) -> str:
+            number = int(files.flat[plane])
+            return (
+                "no TiffData tells where" if number < 0 else f"{self.image.files[number].name} is not beside this file"
+            )
+
+        uuids = [self.image.files[number].uuid for number in paths]
+        dimensions = replace(self.image.dimensions, planes=planes)
+        return Placed(dimensions, why, self.image.size, lambda: _joined(self.file, list(paths.values()), counts, uuids))
+
+
+def _joined(file: OpenFile, paths: list[str], counts: list[int], uuids: list[str | None]) -> MultiTiff:
+    """Return the pages of the set's files as one array."""
+
+    def accept(number: int, part: OpenFile) -> None:
+        found = _uuid_in(description(part))
+        if None not in (found, uuids[number]) and found != uuids[number]:
+            raise CorruptTiffError(
+                f"{part.source.name}: its UUID is {found}, and the description of its set says {uuids[number]}: it "
+                "is another file of that name"
+            )
+
+    return MultiTiff(paths, counts=counts, accept=accept, **file.settings)

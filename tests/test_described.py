@@ -1,0 +1,336 @@
+"""Axes, sizes, resolution and hyperstack: what files say of their pages, whoever wrote them."""
+
+import logging
+import uuid
+import warnings
+
+import numpy as np
+import pytest
+import tifffile
+from helper import assert_same, corpus
+
+import lazytiff
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*a tag occurs twice:lazytiff.TiffWarning")
+FOLDER = corpus()
+
+
+def stack(*shape, dtype="u2", seed=0):
+    """Return pixels of which no two pages are alike."""
+    return np.random.default_rng(seed).integers(0, 1 << 12, shape).astype(dtype)
+
+
+# ---- ImageJ
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+def test_imagej(tmp_path, mmap):
+    """An ImageJ hyperstack has ImageJ's axes, its spacing, interval and unit."""
+    pixels = stack(4, 3, 2, 8, 9)
+    about = {"axes": "TZCYX", "spacing": 0.5, "unit": "um", "finterval": 2.5}
+    tifffile.imwrite(tmp_path / "a.tif", pixels, imagej=True, resolution=(4.0, 5.0), metadata=about)
+    with lazytiff.open(tmp_path / "a.tif", mmap=mmap) as img:
+        assert (img.shape, img.axes) == ((24, 8, 9), "IYX")
+        assert img.sizes == {"T": 4, "Z": 3, "C": 2, "Y": 8, "X": 9}
+        expected = {"Y": (0.2, "µm"), "X": (0.25, "µm"), "Z": (0.5, "µm"), "T": (2.5, "s")}
+        assert img.resolution == expected
+        hyper = img.hyperstack
+        assert (hyper.shape, hyper.axes, hyper.sizes) == (pixels.shape, "TZCYX", img.sizes)
+        assert hyper.resolution == expected
+        assert_same(np.array(hyper[...], "=u2"), pixels)
+        assert_same(np.array(hyper[2, 1], "=u2"), pixels[2, 1])
+
+
+@pytest.mark.parametrize(("axes", "shape"), [("TYX", (5, 8, 9)), ("ZYX", (5, 8, 9)), ("CYX", (5, 8, 9))])
+def test_one_named_axis(tmp_path, axes, shape):
+    """Where pages run along one axis only, it is the array's own, and the hyperstack is the array."""
+    tifffile.imwrite(tmp_path / "a.tif", stack(*shape), imagej=True, metadata={"axes": axes})
+    with lazytiff.open(tmp_path / "a.tif") as img:
+        assert img.axes == axes
+        assert img.hyperstack is img
+        assert img.sizes == dict(zip(axes, shape, strict=True))
+        assert repr(img) == f"<LazyTiff 'a.tif' uint16 (5, 8, 9) {axes}, none>"
+
+
+def test_imagej_colour(tmp_path):
+    """RGB pages keep their samples."""
+    pixels = stack(4, 3, 8, 9, 3, dtype="u1")
+    tifffile.imwrite(tmp_path / "a.tif", pixels, imagej=True, metadata={"axes": "TZYXS"})
+    with lazytiff.open(tmp_path / "a.tif") as img:
+        assert img.hyperstack.axes == "TZYXS"
+        assert_same(img.hyperstack.copy(), pixels)
+
+
+@pytest.mark.parametrize("mmap", [False, True])
+def test_frames_without_ifds(tmp_path, mmap):
+    """A stack of one IFD and raw frames behind it, as ImageJ writes above 4 GB, has all its axes."""
+    pixels = stack(3, 2, 8, 9)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, imagej=True, truncate=True, metadata={"axes": "TCYX"})
+    with lazytiff.open(tmp_path / "a.tif", mmap=mmap) as img:
+        assert (len(img), img.hyperstack.axes) == (6, "TCYX")
+        assert_same(np.array(img.hyperstack[...], "=u2"), pixels)
+        assert np.shares_memory(img.hyperstack[1], img[3]) == mmap
+
+
+# ---- tifffile's shaped description
+
+
+def test_shaped(tmp_path):
+    """tifffile's description gives its axes; those of length one stay, as tifffile leaves them."""
+    pixels = stack(3, 1, 2, 8, 9)
+    tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack", metadata={"axes": "TZCYX"})
+    with lazytiff.open(tmp_path / "a.tif") as img:
+        assert img.hyperstack.axes == "TZCYX"
+        assert_same(img.hyperstack.copy(), pixels)
+    tifffile.imwrite(tmp_path / "b.tif", pixels[:, 0, 0], photometric="minisblack")
+    with lazytiff.open(tmp_path / "b.tif") as img:
+        assert img.axes == "IYX"
+        assert img.hyperstack is img
+
+
+# ---- OME
+
+
+def test_ome(tmp_path):
+    """OME-XML gives axes, names of channels, physical sizes and the time between images."""
+    pixels = stack(3, 2, 4, 8, 9)
+    about = {
+        "axes": "TCZYX",
+        "PhysicalSizeX": 0.25,
+        "PhysicalSizeXUnit": "µm",
+        "PhysicalSizeY": 200,
+        "PhysicalSizeYUnit": "nm",
+        "TimeIncrement": 1.5,
+        "TimeIncrementUnit": "min",
+        "Channel": {"Name": ["GFP", "DAPI"]},
+    }
+    tifffile.imwrite(tmp_path / "a.ome.tif", pixels, ome=True, metadata=about)
+    with lazytiff.open(tmp_path / "a.ome.tif") as img:
+        assert img.hyperstack.axes == "TCZYX"
+        assert img.hyperstack.channels == ("GFP", "DAPI")
+        assert img.resolution == {"Y": (200.0, "nm"), "X": (0.25, "µm"), "T": (1.5, "min")}
+        assert_same(img.hyperstack.copy(), pixels)
+
+
+def ome_xml(sizes, order, data, own=None, images=1):
+    """Return OME-XML of images of 8 rows and 9 columns, with these elements TiffData (one text for each image)."""
+    texts = [data] if images == 1 else data
+    counts = " ".join(f'Size{letter}="{sizes.get(letter, 1)}"' for letter in "CZT")
+    elements = "".join(
+        f'<Image ID="Image:{n}"><Pixels ID="Pixels:{n}" DimensionOrder="{order}" Type="uint16" SizeX="9" SizeY="8" '
+        f'{counts}><Channel ID="Channel:{n}:0" SamplesPerPixel="1"/>{text}</Pixels></Image>'
+        for n, text in enumerate(texts)
+    )
+    name = f' UUID="{own}"' if own else ""
+    return (
+        '<?xml version="1.0" encoding="UTF-8"?>'
+        f'<OME xmlns="http://www.openmicroscopy.org/Schemas/OME/2016-06"{name}>{elements}</OME>'
+    )
+
+
+def tiff_data(ifd, place, file=None):
+    """Return a TiffData element for one plane, in another file where that is (name, UUID)."""
+    firsts = "".join(f' First{letter}="{number}"' for letter, number in place.items())
+    inner = f'<UUID FileName="{file[0]}">{file[1]}</UUID>' if file else ""
+    return f'<TiffData IFD="{ifd}" PlaneCount="1"{firsts}>{inner}</TiffData>'
+
+
+def write_ome(path, pixels, xml):
+    """Write pages with that description."""
+    tifffile.imwrite(path, pixels, photometric="minisblack", description=xml, metadata=None)
+
+
+def test_order_that_is_no_permutation(tmp_path):
+    """TiffData may put planes anywhere."""
+    pixels, order = stack(6, 8, 9), [3, 0, 5, 1, 2, 4]
+    places = [{"T": t, "C": c} for t in range(3) for c in range(2)]
+    data = "".join(tiff_data(ifd, place) for ifd, place in zip(order, places, strict=True))
+    write_ome(tmp_path / "a.ome.tif", pixels, ome_xml({"T": 3, "C": 2}, "XYCZT", data))
+    with lazytiff.open(tmp_path / "a.ome.tif") as img:
+        assert img.hyperstack.axes == "TCYX"
+        assert_same(img.hyperstack.copy(), pixels[order].reshape(3, 2, 8, 9))
+        assert_same(img[...], pixels)
+
+
+def test_planes_without_pages(tmp_path):
+    """Planes that the XML tells of and the file does not have raise, or are filled."""
+    pixels = stack(3, 8, 9)
+    write_ome(tmp_path / "a.ome.tif", pixels, ome_xml({"T": 2, "Z": 2}, "XYZCT", "<TiffData/>"))
+    with lazytiff.open(tmp_path / "a.ome.tif") as img:
+        hyper = img.hyperstack
+        assert (hyper.shape, hyper.missing) == ((2, 2, 8, 9), 1)
+        assert_same(hyper[0], pixels[:2])
+        with pytest.raises(lazytiff.MissingPlaneError, match=r"plane T=1, Z=1 is not there: .*a\.ome\.tif has 3 pages"):
+            hyper[1]
+        assert_same(hyper.filled(7)[1], np.stack([pixels[2], np.full((8, 9), 7, "u2")]))
+
+
+def test_several_images(tmp_path):
+    """The hyperstack is of the first image; a stack of other pages is of the image that these belong to."""
+    pixels, small = stack(4, 8, 9), stack(2, 8, 9, dtype="u1")
+    data = [
+        "".join(tiff_data(ifd, {"T": ifd}) for ifd in range(4)),
+        "".join(tiff_data(4 + z, {"T": z}) for z in range(2)),
+    ]
+    xml = ome_xml({"T": 4}, "XYCZT", data, images=2).replace('SizeT="4"', 'SizeT="4"', 1)
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif") as out:
+        out.write(pixels, photometric="minisblack", description=xml, metadata=None)
+        out.write(small, photometric="minisblack", metadata=None)
+    with lazytiff.TiffFile(tmp_path / "a.ome.tif") as tif:
+        first, second = tif.stacks
+        assert first.axes == "TYX"
+        assert second.hyperstack.axes == "TYX"
+        assert_same(first.hyperstack.copy(), pixels)
+        assert_same(second.hyperstack.filled()[:2], small)
+
+
+class Set:
+    """A set of OME-TIFF files of one time point with two channels each."""
+
+    def __init__(self, folder, count=3, master=None):
+        self.folder, self.pixels = folder, stack(count, 2, 8, 9)
+        self.names = [f"part_{number}.ome.tif" for number in range(count)]
+        self.uuids = [f"urn:uuid:{uuid.UUID(int=number + 1)}" for number in range(count)]
+        self.data = "".join(
+            tiff_data(c, {"T": t, "C": c}, (self.names[t], self.uuids[t])) for t in range(count) for c in range(2)
+        )
+        for number, name in enumerate(self.names):
+            write_ome(folder / name, self.pixels[number], self.xml(number, master))
+
+    def xml(self, number, master):
+        """Return the description of that file: the whole, or where it is."""
+        own = self.uuids[number]
+        if master in (None, self.names[number]):
+            return ome_xml({"T": len(self.names), "C": 2}, "XYCZT", self.data, own)
+        space = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
+        uuid_of = f' UUID="{self.uuids[0] if master in self.names else uuid.UUID(int=99).urn}"'
+        return f'<?xml version="1.0"?><OME xmlns="{space}" UUID="{own}"><BinaryOnly MetadataFile="{master}"{uuid_of}/></OME>'
+
+
+@pytest.mark.parametrize("master", [None, "part_0.ome.tif"])
+@pytest.mark.parametrize("opened", range(3))
+def test_ome_set(tmp_path, master, opened):
+    """Whichever file of a set is opened, its hyperstack has the planes of all, and the array its own pages."""
+    made = Set(tmp_path, master=master)
+    with lazytiff.open(tmp_path / made.names[opened]) as img:
+        assert_same(img[...], made.pixels[opened])
+        hyper = img.hyperstack
+        assert (hyper.axes, img.sizes) == ("TCYX", {"T": 3, "C": 2, "Y": 8, "X": 9})
+        assert_same(hyper.copy(), made.pixels)
+        assert img.hyperstack.base is hyper.base
+    with pytest.raises(lazytiff.ClosedError):
+        hyper[0]
+
+
+def test_companion(tmp_path):
+    """The description of a set may be in a companion file, which is no TIFF."""
+    made = Set(tmp_path, master="set.companion.ome")
+    companion = ome_xml({"T": 3, "C": 2}, "XYCZT", made.data)
+    (tmp_path / "set.companion.ome").write_text(companion, encoding="utf-8")
+    with lazytiff.open(tmp_path / made.names[2]) as img:
+        assert_same(img.hyperstack.copy(), made.pixels)
+    (tmp_path / "set.companion.ome").unlink()
+    with lazytiff.open(tmp_path / made.names[2]) as img:
+        with pytest.warns(lazytiff.TiffWarning, match=r"set\.companion\.ome, which is to tell of the axes"):
+            assert img.hyperstack is img
+        assert_same(img[...], made.pixels[2])
+
+
+def test_renamed_files(tmp_path):
+    """Files that were renamed are found by their UUIDs."""
+    made = Set(tmp_path)
+    for number, name in enumerate(made.names):
+        (tmp_path / name).rename(tmp_path / f"x{number}.tif")
+    with lazytiff.open(tmp_path / "x1.tif") as img:
+        assert_same(img.hyperstack.copy(), made.pixels)
+
+
+def test_exchanged_names(tmp_path):
+    """A file that has another one's name is not taken for it."""
+    made = Set(tmp_path)
+    (tmp_path / made.names[1]).rename(tmp_path / "x")
+    (tmp_path / made.names[2]).rename(tmp_path / made.names[1])
+    (tmp_path / "x").rename(tmp_path / made.names[2])
+    with lazytiff.open(tmp_path / made.names[0]) as img:
+        assert_same(img.hyperstack[0], made.pixels[0])
+        with pytest.raises(
+            lazytiff.CorruptTiffError, match=r"part_1\.ome\.tif: its UUID is .* is another file of that name"
+        ):
+            img.hyperstack[1]
+
+
+def test_missing_part(tmp_path):
+    """A part that is not there is named, when the set is looked for and when one of its planes is touched."""
+    made = Set(tmp_path)
+    (tmp_path / made.names[1]).unlink()
+    with lazytiff.open(tmp_path / made.names[0]) as img:
+        with pytest.warns(lazytiff.TiffWarning, match=r"part_1\.ome\.tif, of the same set, is not beside it"):
+            hyper = img.hyperstack
+        assert (hyper.shape, hyper.missing) == ((3, 2, 8, 9), 2)
+        assert_same(hyper[2], made.pixels[2])
+        with pytest.raises(
+            lazytiff.MissingPlaneError, match=r"plane T=1, C=0 is not there: part_1\.ome\.tif is not beside"
+        ):
+            hyper[...]
+        assert_same(hyper.filled(1)[1], np.ones((2, 8, 9), "u2"))
+
+
+def test_paths_lead_no_further(tmp_path):
+    """A description's path leads to no other folder than the file's."""
+    (tmp_path / "in").mkdir()
+    outside = Set(tmp_path, count=2)
+    data = outside.data.replace('FileName="', 'FileName="../')
+    write_ome(tmp_path / "in" / "a.ome.tif", outside.pixels[0], ome_xml({"T": 2, "C": 2}, "XYCZT", data))
+    with lazytiff.open(tmp_path / "in" / "a.ome.tif") as img, warnings.catch_warnings():
+        warnings.simplefilter("ignore", lazytiff.TiffWarning)
+        assert img.hyperstack is img
+
+
+def test_in_memory(tmp_path):
+    """A file in memory has no folder: what it does not have itself is missing."""
+    made = Set(tmp_path)
+    with lazytiff.open((tmp_path / made.names[0]).read_bytes()) as img, warnings.catch_warnings():
+        warnings.simplefilter("ignore", lazytiff.TiffWarning)
+        hyper = img.hyperstack
+        assert hyper is img or hyper.missing == 4
+
+
+# ---- Whatever files there are
+
+
+def expected_series(path):
+    """Return what tifffile says of a file's first series."""
+    logging.disable(logging.CRITICAL)
+    try:
+        with tifffile.TiffFile(path) as tif:
+            kinds = [kind for kind in ("ome", "imagej", "shaped", "micromanager") if getattr(tif, f"is_{kind}")]
+            series = tif.series[0] if kinds else None
+            return None if series is None else (series.kind, series.axes, series.asarray())
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def described_files():
+    """Return the files of the corpus that have a description of one of these kinds somewhere."""
+    files = [] if FOLDER is None else sorted((FOLDER / "files").rglob("*.tif*"))
+    marks = (b"ImageJ=", b"<OME ", b'{"shape"')
+    return [path for path in files if any(mark in path.read_bytes() for mark in marks)]
+
+
+@pytest.mark.skipif(FOLDER is None, reason="there is no corpus (LAZYTIFF_CORPUS)")
+@pytest.mark.filterwarnings("ignore::lazytiff.TiffWarning")
+@pytest.mark.parametrize("path", described_files(), ids=lambda path: path.name)
+def test_corpus(path):
+    """Axes, shape and pixels are tifffile's, but for parts of OME-TIFF sets, which have those of the whole set."""
+    expected = expected_series(path)
+    assert expected is not None
+    kind, axes, pixels = expected
+    with lazytiff.open(path) as img:
+        hyper = img.hyperstack
+        found = hyper.copy()
+    if kind == "generic":
+        names = {"companion": "ZYX", "master": "ZYX", "multi_image_node": "TCYX"}
+        assert hyper.axes == names[path.parent.name]
+        return
+    assert (hyper.axes, found.shape) == (axes, pixels.shape)
+    assert_same(found, pixels)
