@@ -27,7 +27,8 @@ enum {
     ODD_BILEVEL,
     FORMAT_LIES,
     WORD_ALIGNED,
-    ODD_PIXARLOG
+    ODD_PIXARLOG,
+    NO_IFD
 };
 
 static const struct {
@@ -58,6 +59,7 @@ static const struct {
     [FORMAT_LIES] = {LZT_CORRUPT, "this codec does not go with the page's BitsPerSample"},
     [WORD_ALIGNED] = {LZT_UNSUPPORTED, "libtiff misreads CCITT rows that begin at 16-bit words (Compression 32771)"},
     [ODD_PIXARLOG] = {LZT_UNSUPPORTED, "libtiff before 4.7 misreads PixarLog but for 3 or 4 samples a pixel"},
+    [NO_IFD] = {LZT_CORRUPT, "its offset leads to no IFD"},
 };
 
 enum lzt_status lzt_layout_problem(const struct lzt_layout *layout, struct lzt_error *error)
@@ -435,4 +437,12 @@ enum lzt_status lzt_layout_read(struct lzt_peek *peek, struct lzt_format format,
     memset(layout, 0, sizeof *layout); /* layouts are compared byte by byte */
     layout->problem = read_all(&scan, max_chunk_bytes, layout);
     return scan.status;
+}
+
+struct lzt_layout lzt_layout_of_nothing(void)
+{
+    struct lzt_layout layout;
+    memset(&layout, 0, sizeof layout);
+    layout.problem = NO_IFD;
+    return layout;
 }

@@ -75,6 +75,9 @@ const struct lzt_tag *lzt_find_tag(const struct lzt_tag *tags, size_t count, uin
 enum lzt_status lzt_layout_read(struct lzt_peek *peek, struct lzt_format format, const struct lzt_tag *tags, size_t count,
                                 uint64_t max_chunk_bytes, struct lzt_layout *layout, struct lzt_error *error);
 
+/* That of a page where there is no IFD. */
+struct lzt_layout lzt_layout_of_nothing(void);
+
 /* 1: a change of this tag's value may change the layout. */
 int lzt_layout_depends_on(uint16_t tag);
 

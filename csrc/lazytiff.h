@@ -130,6 +130,7 @@ struct lzt_options {
     const uint64_t *ifds; /* read these IFDs, and no chain, instead of the chain that starts in the header (SubIFDs) */
     size_t ifd_count;
     uint64_t whole; /* 1: take pages of a growing file only when they are whole, as lzt_table_refresh does, and warn of none that is not */
+    uint64_t lenient; /* 1: one of ifds that is no IFD is a page without tags, whose layout has a problem, and no error */
 };
 
 /* The type of a sample as it is read, which is not always as it is stored. */
@@ -204,6 +205,11 @@ enum lzt_status lzt_tags_read(const struct lzt_table *table, uint64_t page, stru
                               struct lzt_error *error);
 /* The tag's values in this machine's byte order; buffer holds at least tag->bytes. */
 enum lzt_status lzt_tag_value(const struct lzt_table *table, const struct lzt_tag *tag, void *buffer, struct lzt_error *error);
+/* How many values one tag has in each of these pages, counting no more than most (0 where it is missing or unreadable), and, unless values is
+ * NULL, the values, one page's behind the other's: there is room for capacity of them. Those that are no whole positive numbers are 0.
+ * LZT_LIMIT above max_value_bytes. */
+enum lzt_status lzt_table_numbers(const struct lzt_table *table, uint16_t tag, const uint64_t *pages, size_t count, uint64_t most,
+                                  uint64_t *counts, uint64_t *values, uint64_t capacity, struct lzt_error *error);
 
 /* ---- Reading ----------------------------------------------------------------------------------------------------------- */
 

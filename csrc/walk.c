@@ -440,14 +440,31 @@ enum lzt_status lzt_walk_on(struct lzt_table *table, const struct lzt_directory 
     return status;
 }
 
+/* A page for an offset that leads to no IFD, instead of the error that it was. To look there took its time, as an IFD would have. */
+static enum lzt_status add_gap(struct walk *walk, uint64_t offset)
+{
+    const struct lzt_directory nothing = {.offset = offset};
+    const struct lzt_layout layout = lzt_layout_of_nothing();
+    walk->previous_count = 0; /* what comes next is not like it */
+    walk->data_entry = walk->length_entry = MISSING;
+    walk->bytes_read += lzt_entry_size(walk->table->format);
+    enum lzt_status status = check_effort(walk);
+    if (status == LZT_OK)
+        status = intern_layout(walk, &layout);
+    return status == LZT_OK ? add_row(walk, &nothing) : status;
+}
+
 enum lzt_status lzt_walk_list(struct lzt_table *table, const uint64_t *offsets, size_t count, struct lzt_error *error)
 {
     struct walk walk;
     uint64_t next;
     enum lzt_status status = LZT_OK;
     open_walk(&walk, table, UINT64_MAX, error);
-    for (size_t i = 0; i < count && status == LZT_OK; i++)
+    for (size_t i = 0; i < count && status == LZT_OK; i++) {
         status = add_page(&walk, offsets[i], &next);
+        if (table->options.lenient && (status == LZT_CORRUPT || status == LZT_LIMIT))
+            status = add_gap(&walk, offsets[i]);
+    }
     close_walk(&walk);
     return status;
 }

@@ -9,7 +9,7 @@
 enum lzt_status lzt_walk_chain(struct lzt_table *table, uint64_t offset, uint64_t growing, struct lzt_error *error);
 /* The same for what is linked to the IFD of the table's last page. */
 enum lzt_status lzt_walk_on(struct lzt_table *table, const struct lzt_directory *last, struct lzt_error *error);
-/* Add the page of each of these IFDs, following no link. */
+/* Add the page of each of these IFDs, following no link. With options.lenient, what is no IFD is a page too. */
 enum lzt_status lzt_walk_list(struct lzt_table *table, const uint64_t *offsets, size_t count, struct lzt_error *error);
 
 #endif

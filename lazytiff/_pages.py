@@ -115,12 +115,20 @@ class PageTable:
 
     @classmethod
     def open(
-        cls, source: Source, limits: Limits, codecs: Sequence[int], ifds: Sequence[int] = (), *, whole: bool = False
+        cls,
+        source: Source,
+        limits: Limits,
+        codecs: Sequence[int],
+        ifds: Sequence[int] | NDArray[np.uint64] = (),
+        *,
+        whole: bool = False,
+        lenient: bool = False,
     ) -> PageTable:
-        """Find the pages; whole: of a growing file only those that are whole."""
+        """Find the pages, or those of ifds; whole: of a growing file only whole ones; lenient: a bad IFD is a page."""
         bounds = {name: getattr(limits, name) for name in _TABLE_LIMITS}
         with source:
-            return cls(source, _binding.Table.open(source.handle, bounds, codecs, ifds, whole=whole), codecs)
+            handle = _binding.Table.open(source.handle, bounds, codecs, ifds, whole=whole, lenient=lenient)
+            return cls(source, handle, codecs)
 
     def refresh(self) -> PageTable:
         """Return a table that begins with these pages and goes on with those that came, or raise FileChangedError."""

@@ -19,12 +19,13 @@ FLOORS = [
     {"errors", "_dimensions", "_summary", "_tag_names", "_tag_packing", "_tag_types"},
     {"_binding"},
     {"_bands", "_gather", "_indexing", "_keys"}  # index arithmetic
-    | {"_capacity", "_choice", "_chunks", "_codecs", "_extents", "_limits", "_pages", "_tags"}  # page table and tags
+    | {"_capacity", "_choice", "_chunks", "_codecs", "_extents", "_limits"}
+    | {"_pages", "_subfiles", "_tags"}  # page table and tags
     | {"_imagej", "_micromanager", "_ome_xml", "_resolution", "_shaped"}  # what descriptions say
     | {"_pieces", "_shapes", "_style", "_tag_values"}  # what is to be written
     | {"_mapping", "_source", "_warn"},  # handles and lifetime
     {"_cache", "_file", "_growth", "_pool", "_reading", "_shelf", "_writer"},
-    {"_array", "_assignment", "_file_array", "_growing", "_recipe", "_reduce", "_views"}
+    {"_array", "_assignment", "_file_array", "_growing", "_levels", "_recipe", "_reduce", "_views"}
     | {"_hyperstack", "_joined", "_many"}  # arrays of arrays
     | {"_described", "_micromanager_set", "_ome_set", "_placed"},
     {"_append", "_lazy", "_mmap"},
@@ -58,6 +59,7 @@ PURE |= {
     "_pages",
     "_resolution",
     "_shaped",
+    "_subfiles",
     "_tags",
 }  # numbers and numpy: no files
 PURE |= {"_pieces", "_shapes", "_style", "_summary", "_tag_packing", "_tag_types", "_tag_values"}
@@ -155,7 +157,7 @@ ROOMS = {
     "source": ("source", [LIBTIFF, TABLE]),
     "rows": ("rows", [LIBTIFF, FILE, SOURCE, TABLE, "mmap"]),  # counts their tables, by atomics
     "page table": (
-        "directory frames ifd layout oldjpeg page peek refresh visited walk whole",
+        "directory frames ifd layout numbers oldjpeg page peek refresh visited walk whole",
         [LIBTIFF, FILE, THREADS, "mmap"],
     ),
     "where pixels are": ("extent overlap runs", [LIBTIFF, FILE, THREADS, "mmap"]),

@@ -35,18 +35,20 @@ class Table:
         source: Source,
         limits: dict[str, int],
         codecs: Sequence[int] | None,
-        ifds: Sequence[int] = (),
+        ifds: Sequence[int] | NDArray[np.uint64] = (),
         *,
         whole: bool = False,
+        lenient: bool = False,
     ) -> Table:
-        """Walk the chain, or read ifds instead; whole: as `refresh` does, only as far as pages are whole."""
+        """Walk the chain, or read ifds instead; whole, lenient: of struct lzt_options."""
         handle, error = ffi.new("struct lzt_table **"), ffi.new("struct lzt_error *")
-        options = ffi.new("struct lzt_options *", {"size": ffi.sizeof("struct lzt_options"), "whole": whole, **limits})
+        options = ffi.new("struct lzt_options *", {"size": ffi.sizeof("struct lzt_options"), **limits})
+        options.whole, options.lenient = whole, lenient
         numbers = ffi.new("uint16_t[]", list(codecs or ()))
-        offsets = ffi.new("uint64_t[]", list(ifds))
+        offsets = ffi.from_buffer("uint64_t[]", np.ascontiguousarray(ifds, np.uint64))
         if codecs is not None:
             options.codecs, options.codec_count = numbers, len(codecs)
-        if ifds:
+        if len(ifds):
             options.ifds, options.ifd_count = offsets, len(ifds)
         if lib.lzt_table_open(source._handle, options, handle, error) != lib.LZT_OK:
             source.fail(error)
@@ -123,6 +125,33 @@ class Table:
         if lib.lzt_tag_value(self._handle, tag, ffi.from_buffer(value), error) != lib.LZT_OK:
             self._source.fail(error)
         return bytes(value)
+
+    def count_numbers(self, tag: int, pages: NDArray[np.uint64], most: int) -> NDArray[np.uint64]:
+        """Return how many values the tag has in each of these pages, but no more than most."""
+        counts = np.empty(len(pages), np.uint64)
+        self._read_numbers(tag, pages, most, counts, None)
+        return counts
+
+    def numbers(self, tag: int, pages: NDArray[np.uint64], most: int, total: int) -> NDArray[np.uint64]:
+        """Return the first values of the tag in these pages, total in number, one page's behind the other's."""
+        values = np.empty(total, np.uint64)
+        self._read_numbers(tag, pages, most, np.empty(len(pages), np.uint64), values)
+        return values
+
+    def _read_numbers(
+        self,
+        tag: int,
+        pages: NDArray[np.uint64],
+        most: int,
+        counts: NDArray[np.uint64],
+        values: NDArray[np.uint64] | None,
+    ) -> None:
+        error = ffi.new("struct lzt_error *")
+        asked, found = ffi.from_buffer("uint64_t[]", pages), ffi.from_buffer("uint64_t[]", counts)
+        target = ffi.NULL if values is None else ffi.from_buffer("uint64_t[]", values)
+        room = 0 if values is None else len(values)
+        if lib.lzt_table_numbers(self._handle, tag, asked, len(pages), most, found, target, room, error) != lib.LZT_OK:
+            self._source.fail(error)
 
     def check_size(self) -> None:
         """Raise FileChangedError when the file became shorter."""

@@ -364,6 +364,51 @@ static void test_ifds(int bigtiff, int big_endian)
     tiff_free(&tiff);
 }
 
+/* When lenient, an IFD that is none is a page that cannot be read, and those around it are what they are. */
+static void test_lenient_ifds(int bigtiff, int big_endian)
+{
+    struct tiff_builder tiff = tiff_new(bigtiff, big_endian);
+    struct tiff_page pages[3];
+    struct opened opened;
+    struct lzt_error error;
+    add_rows(&tiff, pages, 3);
+    const uint64_t ifds[] = {0, pages[2].ifd, tiff.size, UINT64_MAX, pages[2].ifd, pages[1].ifd};
+    const struct lzt_options options = {.size = sizeof options, .ifds = ifds, .ifd_count = 6, .lenient = 1};
+    CHECK(try_bytes(&opened, tiff.bytes, tiff.size, &options, &error) == LZT_OK);
+    const struct lzt_row *rows = lzt_table_rows(opened.table);
+    CHECK(lzt_table_pages(opened.table) == 6);
+    for (int i = 0; i < 6; i++) {
+        const int good = i == 1 || i >= 4;
+        CHECK(rows[i].ifd == ifds[i] && (rows[i].tags > 0) == good);
+        CHECK((lzt_layout_problem(lzt_table_layout(opened.table, rows[i].layout), &error) == LZT_OK) == good);
+    }
+    CHECK(rows[1].data == rows[4].data && rows[1].hash == rows[4].hash && rows[0].data == 0);
+    close_all(&opened);
+    tiff_free(&tiff);
+}
+
+/* One tag of several pages, in any order; a page without it has none, and room that is too small is an error. */
+static void test_numbers(int bigtiff, int big_endian)
+{
+    struct tiff_builder tiff = tiff_new(bigtiff, big_endian);
+    struct tiff_page pages[3];
+    struct opened opened;
+    struct lzt_error error;
+    add_rows(&tiff, pages, 3);
+    CHECK(try_bytes(&opened, tiff.bytes, tiff.size, NULL, &error) == LZT_OK);
+    const uint64_t asked[] = {2, 0, 2}, beyond[] = {3};
+    uint64_t counts[3], values[3];
+    CHECK(lzt_table_numbers(opened.table, 256, asked, 3, UINT64_MAX, counts, values, 3, &error) == LZT_OK);
+    for (int i = 0; i < 3; i++)
+        CHECK(counts[i] == 1 && values[i] == lzt_table_layout(opened.table, 0)->columns);
+    CHECK(lzt_table_numbers(opened.table, 256, asked, 3, 0, counts, values, 0, &error) == LZT_OK && counts[1] == 0);
+    CHECK(lzt_table_numbers(opened.table, 330, asked, 3, UINT64_MAX, counts, NULL, 0, &error) == LZT_OK && counts[1] == 0);
+    CHECK(lzt_table_numbers(opened.table, 256, asked, 3, UINT64_MAX, counts, values, 2, &error) == LZT_USAGE);
+    CHECK(lzt_table_numbers(opened.table, 256, beyond, 1, UINT64_MAX, counts, NULL, 0, &error) == LZT_USAGE);
+    close_all(&opened);
+    tiff_free(&tiff);
+}
+
 int main(void)
 {
     for (int i = 0; i < 4; i++) {
@@ -375,6 +420,8 @@ int main(void)
         test_broken_links(i / 2, i % 2);
         test_cut(i / 2, i % 2);
         test_ifds(i / 2, i % 2);
+        test_lenient_ifds(i / 2, i % 2);
+        test_numbers(i / 2, i % 2);
     }
     test_no_tiff();
     test_spacing();
