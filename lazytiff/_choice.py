@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lazytiff._subfiles import MASK, subfile_types
 from lazytiff.errors import EmptyStackError, FrameTypeError
 
 if TYPE_CHECKING:
@@ -40,10 +41,20 @@ def _require_one_frame_type(table: PageTable, numbers: NDArray[np.intp]) -> None
 def _describe_odd_page(table: PageTable, first: int, odd: int) -> str:
     layout = table.layout(odd, readable=False)
     what = "cannot be read" if layout.problem else f"is {layout.frame_type}"
+    kind = _kind_beside(table, first, odd)
+    way = f"choose full images, `pages={first}` or several, and see `levels`" if kind else "choose with `pages=`"
     return (
-        f"{table.source.name}: page {odd} {what}, page {first} is {table.layout(first).frame_type}; they "
-        "are no stack: choose with `pages=`, or see `lazytiff.TiffFile(path).stacks`, an array for each type"
+        f"{table.source.name}: page {odd} {what}{kind}, page {first} is {table.layout(first).frame_type}; they "
+        f"are no stack: {way}, or see `lazytiff.TiffFile(path).stacks`, an array for each type"
     )
+
+
+def _kind_beside(table: PageTable, first: int, odd: int) -> str:
+    """Return words for a page that belongs to another image, where the first page is an image of its own."""
+    full, kind = subfile_types(table, np.array([first, odd]))
+    if full or not kind:
+        return ""
+    return ", a transparency mask" if kind & MASK else ", a reduced image"
 
 
 def frame_types(table: PageTable) -> list[NDArray[np.intp]]:

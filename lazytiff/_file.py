@@ -12,13 +12,17 @@ from lazytiff._limits import limits
 from lazytiff._pages import PageTable
 from lazytiff._reading import ChunkReader
 from lazytiff._source import Source
+from lazytiff._subfiles import subfile_types
 from lazytiff._warn import warn
 from lazytiff.errors import CorruptTiffError, LimitError
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable
+    from collections.abc import Hashable, Iterable, Sequence
     from types import TracebackType
     from typing import NoReturn, Self
+
+    import numpy as np
+    from numpy.typing import NDArray
 
 
 def check_settings(workers: int | None, cache_bytes: int, codecs: str | Iterable[str]) -> list[int]:
@@ -39,8 +43,9 @@ class OpenFile:
         self.table = reader.table
         self.reader = reader
         self.settings: dict[str, Any] = {}  # what `open` was given
-        self._depth = depth
+        self.depth = depth  # 0: the file's chain; SubIFDs are below
         self._below: dict[int, OpenFile | None] = {}
+        self._types: tuple[PageTable, NDArray[np.intp]] | None = None
         self._renew()
 
     def _renew(self) -> None:
@@ -126,12 +131,27 @@ class OpenFile:
             return None
         if not all(isinstance(offset, int) and offset >= 0 for offset in offsets):
             raise CorruptTiffError(f"{where}: what its SubIFDs tag holds are no offsets")
-        if self._depth >= limits.max_depth:
+        opened = self.listed(offsets, where)
+        if opened.table.warnings:
+            warn(f"{where}, SubIFDs: {'; '.join(opened.table.warnings)}")
+        return opened
+
+    def listed(self, offsets: Sequence[int] | NDArray[np.uint64], where: str, *, lenient: bool = False) -> OpenFile:
+        """Return the pages of the IFDs at these offsets, which SubIFDs tags list; lenient: what is none is a bad page.
+
+        LimitError, which says where, when these are too deep below the chain.
+        """
+        if self.depth >= limits.max_depth:
             raise LimitError(f"{where}: SubIFDs within SubIFDs more than {limits.max_depth} deep (limits.max_depth)")
-        table = PageTable.open(self.source, limits, self.table.codecs, offsets)
-        if table.warnings:
-            warn(f"{where}, SubIFDs: {'; '.join(table.warnings)}")
-        return OpenFile(self.source, ChunkReader(table, self.cache, self.reader.workers), self._depth + 1)
+        table = PageTable.open(self.source, limits, self.table.codecs, offsets, lenient=lenient)
+        return OpenFile(self.source, ChunkReader(table, self.cache, self.reader.workers), self.depth + 1)
+
+    def subfile_types(self) -> NDArray[np.intp]:
+        """Return what `_subfiles.subfile_types` tells of all pages, looked up once."""
+        table, known = self.table, self._types
+        if known is None or known[0] is not table:
+            self._types = known = table, subfile_types(table, table.numbers)
+        return known[1]
 
 
 class Opened:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import os
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -14,6 +14,7 @@ from lazytiff._choice import choose_stack
 from lazytiff._chunks import Want
 from lazytiff._file import Opened
 from lazytiff._growth import Patience, pages_as_they_come
+from lazytiff._levels import find_levels
 from lazytiff.errors import NotMappableError
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ class FileArray(Opened, TiffArray):
     before.
     """
 
+    _lazy_type: ClassVar[type[FileArray]]  # of levels: LazyTiff, as `_lazy` says, which knows more than this room
+    _reduced: tuple[int, list[FileArray]] | None = None  # the levels below, and for how many pages they were looked up
     _chosen: int | slice | Sequence[int] | None = None  # of `open`: which pages are added when the file has grown
 
     def __init__(self, file: OpenFile, pages: NDArray[np.intp], *, squeeze: bool) -> None:
@@ -107,6 +110,33 @@ class FileArray(Opened, TiffArray):
     def pages(self) -> Sequence[TiffPage]:
         """The array's pages, each a lazy array with its own tags."""
         return PageList(self._file, self._numbers)
+
+    @property
+    def levels(self) -> Sequence[FileArray]:
+        """The pyramid: this array, then the reduced versions of all its pages by falling size, each a LazyTiff.
+
+        Reduced versions are SubIFDs of the pages (OME-TIFF), or follow their page in the file (Cloud Optimized
+        GeoTIFF): images that NewSubfileType (or SubfileType) calls reduced and no mask, with the dtype, samples and
+        photometric interpretation of the array and fewer rows and columns. A size counts when every page has it.
+        Levels have a page axis when the array has one; the levels of a level are that one and the smaller ones. They
+        are looked up when they are asked for, and anew when the array has grown. A SubIFD that is broken is left out
+        with a TiffWarning. Raises LimitError when there are more SubIFDs than `lazytiff.limits.max_pages` or than the
+        file can hold, or deeper ones than `max_depth`; ClosedError after `close()`.
+        """
+        numbers = self._numbers
+        with self._file.source:
+            found = self._reduced
+            if found is None or found[0] != len(numbers):
+                self._reduced = found = len(numbers), self._find_levels(numbers)
+        return [self, *found[1]]
+
+    def _find_levels(self, numbers: NDArray[np.intp]) -> list[FileArray]:
+        found = find_levels(self._file, numbers) if len(numbers) else []
+        levels = [self._lazy_type(file, pages, squeeze=not self._has_pages) for file, pages in found]
+        for position, level in enumerate(levels):
+            level._chosen = level._numbers.tolist()  # noqa: SLF001  # of an array that is being made
+            level._reduced = len(numbers), levels[position + 1 :]  # noqa: SLF001  # and not itself: no circle
+        return levels
 
     @property
     def tags(self) -> Tags:

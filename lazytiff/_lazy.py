@@ -10,3 +10,6 @@ class LazyTiff(DescribedArray):
     cache of `cache_bytes`. The file is only ever read with positioned reads, never mapped. Threads may share the
     array. Every use after `close()` raises ClosedError.
     """
+
+
+FileArray._lazy_type = LazyTiff  # noqa: SLF001  # which arrays of files make for their levels
