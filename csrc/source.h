@@ -4,8 +4,6 @@
 
 #include "lazytiff.h"
 
-/* Fill every range whole. A range that ends past the end of a file is LZT_CHANGED: callers ask only for bytes that were there. */
-enum lzt_status lzt_source_read(struct lzt_source *source, const struct lzt_range *ranges, size_t count, struct lzt_error *error);
 /* The size now, and lzt_file_stamp's stamp; memory and callbacks, which nobody writes to, have stamp 1. */
 enum lzt_status lzt_source_stamp(struct lzt_source *source, uint64_t *size, uint64_t *stamp, struct lzt_error *error);
 

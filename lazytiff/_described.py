@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from lazytiff import _imagej, _micromanager_set, _ome_set, _ome_xml, _shaped
+from lazytiff._dimensions import Step
 from lazytiff._file_array import FileArray
 from lazytiff._hyperstack import HyperStack
 from lazytiff._placed import Placed, alone, description
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lazytiff._array import TiffArray
-    from lazytiff._dimensions import Step
     from lazytiff._file import OpenFile
     from lazytiff._pages import FrameType
 
@@ -30,6 +31,7 @@ class _Description:
 
     placed: Placed | None
     steps: dict[str, Step] = field(default_factory=dict)
+    frame: FrameType | None = None  # of the pages
     base: TiffArray | None = None  # made when it is first needed
 
 
@@ -37,15 +39,31 @@ class DescribedArray(FileArray):
     """Pages of a file, with what its description says of them: ImageJ's, OME-XML, Micro-Manager's, tifffile's."""
 
     _seen: tuple[object, int, _Description] | None = None
+    _full: tuple[OpenFile, NDArray[np.intp]] | None = None  # of a reduced level: the pages that it is reduced from
 
     @property
     def _described(self) -> _Description:
         """Read the description, once for as long as no page comes."""
-        numbers, table = self._numbers, self._file.table
+        file, numbers = (self._file, self._numbers) if self._full is None else self._full
         seen = self._seen
-        if seen is None or seen[:2] != (table, len(numbers)):
-            self._seen = seen = (table, len(numbers), _describe(self._file, numbers, self._frame))
+        if seen is None or seen[:2] != (file.table, len(numbers)):
+            found = _describe(file, numbers) if len(numbers) else _Description(None)
+            self._seen = seen = (file.table, len(numbers), found if self._full is None else self._reduce(found))
         return seen[2]
+
+    def _reduce(self, found: _Description) -> _Description:
+        """Return what is said of the full pages as that of these; what is in other files has other levels."""
+        full, own = found.frame, self._frame
+        factors = {} if full is None else {"Y": full.rows / own.rows, "X": full.columns / own.columns}
+        steps = {axis: Step(step.value * factors.get(axis, 1), step.unit) for axis, step in found.steps.items()}
+        placed = found.placed
+        return _Description(None if placed is None or placed.open_base is not None else placed, steps)
+
+    def _find_levels(self, numbers: NDArray[np.intp]) -> list[FileArray]:
+        levels = super()._find_levels(numbers)
+        for level in levels:
+            level._full = self._full or (self._file, numbers)  # type: ignore[attr-defined]  # noqa: SLF001
+        return levels
 
     @property
     def axes(self) -> str:
@@ -53,11 +71,14 @@ class DescribedArray(FileArray):
 
         They are I where several of these run through the pages, as the `hyperstack` shows them, or nobody says.
         """
-        axes = super().axes
-        try:
-            placed = self._described.placed if self._has_pages else None
-        except (TiffError, OSError):  # what is wrong is said by those who need it
-            placed = None
+        with suppress(TiffError, OSError):  # what is wrong is said by those who need more than the letters
+            _ = self._described
+        return self._known_axes
+
+    @property
+    def _known_axes(self) -> str:
+        axes = super()._known_axes
+        placed = self._seen[2].placed if self._seen is not None and self._has_pages else None
         if placed is None or len(placed.dimensions.letters) != 1 or not self._is_whole(placed):
             return axes
         return placed.dimensions.letters + axes[1:]
@@ -121,17 +142,15 @@ class DescribedArray(FileArray):
         return self if self._has_pages else FileArray(self._file, self._numbers, squeeze=False)
 
 
-def _describe(file: OpenFile, numbers: NDArray[np.intp], frame: FrameType) -> _Description:
-    """Read what the first page's description says of pages of the file."""
-    if not len(numbers):
-        return _Description(None)
-    text = description(file)
+def _describe(file: OpenFile, numbers: NDArray[np.intp]) -> _Description:
+    """Read what the first page's description says of pages of the file, which are of one frame type."""
+    frame, text = file.table.layout(int(numbers[0])).frame_type, description(file)
     steps = steps_of_tags(file.table.tags(int(numbers[0])), _imagej.unit(text.decode("utf-8", "replace")))
     for placed in _candidates(file, text, frame):
         found = placed.among(numbers, len(file.table))
         if found is not None and placed.size in (None, (frame.rows, frame.columns)):
-            return _Description(found, {**steps, **found.dimensions.steps})
-    return _Description(None, steps)
+            return _Description(found, {**steps, **found.dimensions.steps}, frame)
+    return _Description(None, steps, frame)
 
 
 def _candidates(file: OpenFile, text: bytes, frame: FrameType) -> Iterator[Placed]:

@@ -73,6 +73,11 @@ class FileArray(Opened, TiffArray):
     @property
     def axes(self) -> str:
         """One letter per axis: I page, Y row, X column, S sample."""
+        return self._known_axes
+
+    @property
+    def _known_axes(self) -> str:
+        """Return what `axes` can say without reading anything."""
         return "I" * self._has_pages + "YX" + "S" * self._has_samples
 
     @property
@@ -152,7 +157,7 @@ class FileArray(Opened, TiffArray):
         return repr(os.path.basename(self._file.source.name)) if self.path else self._file.source.name
 
     def _describe(self) -> str:
-        return f"{self._name()} {self.dtype} {self.shape} {self.axes}, {self._ways()}"
+        return f"{self._name()} {self.dtype} {self.shape} {self._known_axes}, {self._ways()}"
 
     def _ways(self) -> str:
         numbers = self._numbers

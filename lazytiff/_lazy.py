@@ -1,6 +1,7 @@
 """LazyTiff: any TIFF, decoded where it is touched."""
 
 from lazytiff._described import DescribedArray
+from lazytiff._file_array import FileArray
 
 
 class LazyTiff(DescribedArray):

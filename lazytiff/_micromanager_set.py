@@ -6,8 +6,6 @@ import glob
 import os
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from lazytiff import _micromanager
 from lazytiff._file import OpenFile
 from lazytiff._many import MultiTiff, natural
@@ -15,6 +13,7 @@ from lazytiff._placed import Placed, alone
 from lazytiff.errors import TiffError
 
 if TYPE_CHECKING:
+    import numpy as np
     from numpy.typing import NDArray
 
     from lazytiff._micromanager import MicroManager
@@ -25,28 +24,25 @@ _MARK = "_MMStack"
 def place(file: OpenFile) -> Placed | None:
     """Find the planes of a file, or of the set that it belongs to; None when it is not Micro-Manager's."""
     own = _read(file)
-    if own is None:
+    dimensions = None if own is None else own.dimensions(file.table.ifds())
+    if own is None or dimensions is None:
         return None
-    dimensions = own.dimensions(file.table.ifds())
-    has_all = dimensions.planes is None or bool((dimensions.planes >= 0).all())
+    has_all = dimensions.planes is not None and bool((dimensions.planes >= 0).all())
     parts = [] if has_all else _parts(file, own)
-    if len(parts) < 2:  # noqa: PLR2004  # more than this file alone
-        return alone(file, dimensions)
     found = [(path, part) for path in parts if (part := _look_into(path)) is not None]
-    merged = _micromanager.merged([part for _, part in found])
+    if len(found) <= 1:
+        return alone(file, dimensions)
     paths, counts = [path for path, _ in found], [len(ifds) for _, (_, ifds) in found]
     return Placed(
-        merged,
-        lambda _: f"none of {len(paths)} files beside {os.path.basename(paths[0])} has it",
-        open_base=lambda: MultiTiff(paths, counts=counts, accept=lambda _number, _file: None, **file.settings),
+        _micromanager.merged([part for _, part in found]) or dimensions,
+        lambda _: f"none of the {len(paths)} files of the set has it",
+        open_base=lambda: MultiTiff(paths, counts=counts, accept=lambda *_: None, **file.settings),
     )
 
 
 def _read(file: OpenFile) -> MicroManager | None:
     with file.source as source:
-        return _micromanager.read(
-            lambda o, n: source.handle.read(o, n), file.table.file_size, big_endian=file.table.big_endian
-        )
+        return _micromanager.read(source.handle.read, file.table.file_size, big_endian=file.table.big_endian)
 
 
 def _parts(file: OpenFile, own: MicroManager) -> list[str]:
@@ -54,11 +50,11 @@ def _parts(file: OpenFile, own: MicroManager) -> list[str]:
     if file.source.path is None:
         return []
     folder, name = os.path.split(file.source.path)
-    prefix = own.summary.get("Prefix", "")
-    if not isinstance(prefix, str) or not prefix or not name.startswith(prefix):
-        prefix = name.split(_MARK)[0]
     if _MARK not in name:
         return []
+    prefix = own.summary.get("Prefix")
+    if not (isinstance(prefix, str) and prefix and name.startswith(prefix)):
+        prefix = name.split(_MARK)[0]
     return sorted(glob.glob(os.path.join(glob.escape(folder), glob.escape(prefix) + _MARK + "*.tif*")), key=natural)
 
 

@@ -52,7 +52,7 @@ def _master(folder: _Folder, member: OmeFile) -> Ome:
     ome = Ome() if path is None else parse(_xml_of(path), path)
     if not ome.images:
         warn(
-            f"{folder.own}: {member.name}, which is to tell of the axes of its set, is not beside it, or does not tell; "
+            f"{folder.own}: {member.name}, which is to tell of the axes of its set, is not there, or does not tell: "
             "this file stands alone"
         )
     return ome
@@ -82,7 +82,7 @@ def _uuid_in(text: bytes) -> str | None:
 
 
 class _Folder:
-    """The folder of the file that was opened, where the others of its set are. Paths of descriptions lead no further."""
+    """The folder of the file that was opened, and of the others of its set: descriptions lead to no other one."""
 
     def __init__(self, file: OpenFile, uuid: str | None) -> None:
         self.own = file.source.path
@@ -165,9 +165,8 @@ class _Members:
         missing = [self.image.files[number].name or "" for number in used if number not in paths]
         if missing:
             more = f" and {len(missing) - 1} others" if len(missing) > 1 else ""
-            warn(
-                f"{self.file.source.name}: {missing[0]}{more}, of the same set, is not beside it: its planes are missing"
-            )
+            whose = f"{missing[0]}{more}, of the same set, is not beside it: its planes are missing"
+            warn(f"{self.file.source.name}: {whose}")
         planes, counts = np.full(files.shape, -1), []
         for number in paths:
             counts.append(int(pages[files == number].max()) + 1)

@@ -10,7 +10,7 @@ import math
 import re
 from array import array
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple, NoReturn
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, NoReturn
 from xml.parsers import expat
 
 import numpy as np
@@ -150,6 +150,16 @@ class _Draft:
 class _Reader:
     """Takes elements as they come."""
 
+    _TAKERS: ClassVar[dict[tuple[str, str], str]] = {  # by parent and name
+        ("", "OME"): "_take_ome",
+        ("OME", "BinaryOnly"): "_take_binary_only",
+        ("OME", "Image"): "_take_image",
+        ("Image", "Pixels"): "_take_pixels",
+        ("Pixels", "Channel"): "_take_channel",
+        ("Pixels", "TiffData"): "_take_data",
+        ("TiffData", "UUID"): "_take_uuid",
+    }
+
     def __init__(self, name: str) -> None:
         self._name = name
         self._path: list[str] = []
@@ -183,9 +193,9 @@ class _Reader:
             self.limit(f"more than {_MOST_ELEMENTS} elements")
         if len(self._path) >= _MOST_DEPTH:
             self.limit(f"elements more than {_MOST_DEPTH} deep")
-        take = _TAKERS.get((self._path[-1] if self._path else "", local))
+        take = self._TAKERS.get((self._path[-1] if self._path else "", local))
         if take is not None:
-            take(self, attributes)
+            getattr(self, take)(attributes)
         self._path.append(local)
 
     def _end(self, tag: str) -> None:
@@ -271,17 +281,6 @@ class _Reader:
         blocks = np.array(draft.blocks, np.int64).reshape(-1, 3 + len(_SIZES))
         size = sizes["Y"], sizes["X"]
         self.ome.images.append(OmeImage(dimensions, size, samples, tuple(draft.files), blocks, draft.name))
-
-
-_TAKERS = {
-    ("", "OME"): _Reader._take_ome,
-    ("OME", "BinaryOnly"): _Reader._take_binary_only,
-    ("OME", "Image"): _Reader._take_image,
-    ("Image", "Pixels"): _Reader._take_pixels,
-    ("Pixels", "Channel"): _Reader._take_channel,
-    ("Pixels", "TiffData"): _Reader._take_data,
-    ("TiffData", "UUID"): _Reader._take_uuid,
-}
 
 
 def _steps(pixels: Mapping[str, str]) -> dict[str, Step]:

@@ -195,7 +195,7 @@ class PageTable:
     def ifds(self) -> NDArray[np.uint64]:
         """Return where the IFD of each page is."""
         with self.source:
-            return self.handle.rows("ifd")  # type: ignore[no-any-return]
+            return self.handle.rows("ifd")
 
     def marks(self, pages: NDArray[np.intp]) -> list[tuple[int, int]]:
         """Return where the IFDs of these pages are and a hash of each: what tells this file from another one."""

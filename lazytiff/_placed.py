@@ -32,7 +32,7 @@ class Placed:
     open_base: Callable[[], MultiTiff] | None = None
 
     def among(self, numbers: NDArray[np.intp], total: int) -> Placed | None:
-        """Return the same planes as positions among those pages of the file's total; None when one is not among them."""
+        """Return the same planes as positions among those pages of the file's total; None when one is not there."""
         everything = len(numbers) == total and bool((numbers == np.arange(total)).all())
         if self.open_base is not None:
             return self if everything else None

@@ -22,7 +22,8 @@ def steps_of_tags(tags: Tags, unit: str | None = None) -> dict[str, Step]:
     steps = {}
     for letter, tag in (("Y", _Y_RESOLUTION), ("X", _X_RESOLUTION)):
         dots = tags.get(tag)
-        known = isinstance(dots, float) and math.isfinite(dots) and dots > 0
-        if known and (dots != 1 or name):  # one dot to nothing is what writers say who do not know
+        if not isinstance(dots, float) or not math.isfinite(dots) or dots <= 0:
+            continue
+        if dots != 1 or name:  # one dot to nothing is what writers say who do not know
             steps[letter] = Step(1 / dots, name)
     return steps

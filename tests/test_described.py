@@ -10,6 +10,7 @@ import tifffile
 from helper import assert_same, corpus
 
 import lazytiff
+from lazytiff import _described
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*a tag occurs twice:lazytiff.TiffWarning")
 FOLDER = corpus()
@@ -52,6 +53,43 @@ def test_one_named_axis(tmp_path, axes, shape):
         assert repr(img) == f"<LazyTiff 'a.tif' uint16 (5, 8, 9) {axes}, none>"
 
 
+def test_nothing_is_read_unasked(tmp_path, monkeypatch):
+    """The description is read when it is asked for: not to open, to index, or to tell the array's shape."""
+    tifffile.imwrite(tmp_path / "a.ome.tif", stack(3, 8, 9), ome=True, metadata={"axes": "TYX"})
+    asked = []
+    monkeypatch.setattr(_described, "description", lambda file: asked.append(file) or b"")
+    with lazytiff.open(tmp_path / "a.ome.tif") as img:
+        _ = img.shape, img[1], len(img), repr(img), img.explain(), img.copy(), img.pages[0]
+        assert not asked
+        _ = img.axes, img.sizes, img.hyperstack, img.resolution, img.axes
+        assert len(asked) == 1
+
+
+def test_after_close(tmp_path):
+    """What is known of a closed array stays known; what is not raises, but for its letters."""
+    tifffile.imwrite(tmp_path / "a.ome.tif", stack(3, 8, 9), ome=True, metadata={"axes": "TYX"})
+    with lazytiff.open(tmp_path / "a.ome.tif") as known:
+        _ = known.axes
+    with lazytiff.open(tmp_path / "a.ome.tif") as unknown:
+        pass
+    assert (known.axes, unknown.axes) == ("TYX", "IYX")
+    assert known.sizes == {"T": 3, "Y": 8, "X": 9}
+    for name in ("sizes", "resolution", "hyperstack"):
+        with pytest.raises(lazytiff.ClosedError):
+            getattr(unknown, name)
+
+
+def test_damaged_xml(tmp_path):
+    """Damaged OME-XML raises where it is needed, and its pages have their letters and pixels all the same."""
+    write_ome(tmp_path / "a.ome.tif", stack(3, 8, 9), "<OME><Image></OME>")
+    with lazytiff.open(tmp_path / "a.ome.tif") as img:
+        assert img.axes == "IYX"
+        for name in ("sizes", "resolution", "hyperstack"):
+            with pytest.raises(lazytiff.CorruptTiffError, match=r"a\.ome\.tif: its OME-XML is damaged"):
+                getattr(img, name)
+        assert_same(img[...], stack(3, 8, 9))
+
+
 def test_imagej_colour(tmp_path):
     """RGB pages keep their samples."""
     pixels = stack(4, 3, 8, 9, 3, dtype="u1")
@@ -76,7 +114,7 @@ def test_frames_without_ifds(tmp_path, mmap):
 
 
 def test_shaped(tmp_path):
-    """tifffile's description gives its axes; those of length one stay, as tifffile leaves them."""
+    """Its description gives its axes; those of length one stay, as tifffile leaves them."""
     pixels = stack(3, 1, 2, 8, 9)
     tifffile.imwrite(tmp_path / "a.tif", pixels, photometric="minisblack", metadata={"axes": "TZCYX"})
     with lazytiff.open(tmp_path / "a.tif") as img:
@@ -184,6 +222,23 @@ def test_several_images(tmp_path):
         assert_same(second.hyperstack.filled()[:2], small)
 
 
+@pytest.mark.parametrize("options", [{"ome": True}, {"imagej": False}])
+def test_levels(tmp_path, options):
+    """The reduced levels of a pyramid have the same axes, and larger pixels."""
+    pixels = stack(3, 2, 64, 48)
+    about = {"axes": "TCYX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.25}
+    with tifffile.TiffWriter(tmp_path / "a.tif", ome=options.get("ome", False)) as out:
+        out.write(pixels, subifds=1, photometric="minisblack", tile=(16, 16), metadata=about)
+        out.write(pixels[..., ::2, ::2], subfiletype=1, photometric="minisblack", tile=(16, 16), metadata=None)
+    with lazytiff.open(tmp_path / "a.tif") as img:
+        full, half = img.levels
+        assert full is img
+        assert (half.hyperstack.axes, half.hyperstack.shape) == ("TCYX", (3, 2, 32, 24))
+        assert_same(half.hyperstack.copy(), pixels[..., ::2, ::2])
+        if "ome" in options:
+            assert half.resolution == {"Y": (0.5, "µm"), "X": (1.0, "µm")}
+
+
 class Set:
     """A set of OME-TIFF files of one time point with two channels each."""
 
@@ -204,7 +259,8 @@ class Set:
             return ome_xml({"T": len(self.names), "C": 2}, "XYCZT", self.data, own)
         space = "http://www.openmicroscopy.org/Schemas/OME/2016-06"
         uuid_of = f' UUID="{self.uuids[0] if master in self.names else uuid.UUID(int=99).urn}"'
-        return f'<?xml version="1.0"?><OME xmlns="{space}" UUID="{own}"><BinaryOnly MetadataFile="{master}"{uuid_of}/></OME>'
+        inner = f'<BinaryOnly MetadataFile="{master}"{uuid_of}/>'
+        return f'<?xml version="1.0"?><OME xmlns="{space}" UUID="{own}">{inner}</OME>'
 
 
 @pytest.mark.parametrize("master", [None, "part_0.ome.tif"])

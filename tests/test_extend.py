@@ -185,9 +185,13 @@ def test_appending_within_extend(path):
 
 
 def test_types():
-    """`open(path, "a")` is an AppendTiff: the first overload that takes "a" says so."""
+    """`open(path, "a")` is an AppendTiff: the first overload that takes "a" says so; a list is a MultiTiff."""
     taken = {"Literal['r']": ("r",), "Literal['a']": ("a",), "str": ("r", "a")}
-    kinds = [inspect.signature(overload) for overload in typing.get_overloads(lazytiff.open)]
+    many, *kinds = [inspect.signature(overload) for overload in typing.get_overloads(lazytiff.open)]
+    assert (many.parameters["file"].annotation, many.return_annotation) == (
+        "list[Any] | tuple[Any, ...]",
+        "MultiTiff",
+    )
 
     def result(mode):
         return next(kind for kind in kinds if mode in taken[kind.parameters["mode"].annotation]).return_annotation

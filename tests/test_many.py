@@ -114,8 +114,9 @@ def test_nothing_there(tmp_path):
         lazytiff.open(str(tmp_path / "*.tif"))
     with pytest.raises(ValueError, match="at least one path"):
         lazytiff.open([])
-    with pytest.raises(TypeError):
-        lazytiff.open([np.zeros(3)])
+    for wrong in (np.zeros(3), b"II*\0", None, [tmp_path]):
+        with pytest.raises(TypeError, match="a sequence of paths is needed"):
+            lazytiff.open([tmp_path / "a", wrong])
     with pytest.raises(FileNotFoundError):
         lazytiff.open([tmp_path / "gone.tif"])
 

@@ -76,6 +76,14 @@ class Source:
             self.fail(error)
         return int(size[0])
 
+    def read(self, offset: int, length: int) -> bytes:
+        """Return bytes that are there; FileChangedError when the file has fewer."""
+        buffer, error = ffi.new("uint8_t[]", length), ffi.new("struct lzt_error *")
+        wanted = ffi.new("struct lzt_range *", {"offset": offset, "length": length, "buffer": buffer})
+        if lib.lzt_source_read(self._handle, wanted, 1, error) != lib.LZT_OK:
+            self.fail(error)
+        return bytes(ffi.buffer(buffer))
+
     def has_writer(self) -> bool:
         """Return whether another handle holds a writer's lock; raise UnsupportedTiffError where nobody can tell."""
         held, error = ffi.new("int *"), ffi.new("struct lzt_error *")
