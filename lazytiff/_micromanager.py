@@ -116,7 +116,7 @@ def _steps(summary: dict[str, Any]) -> dict[str, Step]:
     steps = {}
     for letter, (key, divisor, unit) in said.items():
         value = summary.get(key)
-        if type(value) in (int, float) and 0 < value < _MOST_STEP:
+        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < _MOST_STEP:
             steps[letter] = Step(value / divisor, unit)
     return steps
 
