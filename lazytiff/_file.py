@@ -154,7 +154,24 @@ class OpenFile:
         return known[1]
 
 
-class Opened:
+class Closing:
+    """What is closed at the end of a `with` block."""
+
+    def close(self) -> None:
+        """Close it. May be called again."""
+        raise NotImplementedError
+
+    def __enter__(self) -> Self:
+        """Close it at the end of the block."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class Opened(Closing):
     """What has an open file: it can be asked for it, and closed. A context manager."""
 
     _file: OpenFile
@@ -178,12 +195,3 @@ class Opened:
     def close(self) -> None:
         """Close the file, for all arrays that share it. Reads under way end first. May be called again."""
         self._file.source.close()
-
-    def __enter__(self) -> Self:
-        """Close the file at the end of the block."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lazytiff._choice import choose_stack
+from lazytiff._file import Closing
 from lazytiff._file_array import FileArray, TiffPage
 from lazytiff._joined import Joined, split
 from lazytiff._resolution import steps_of_tags
@@ -22,8 +23,7 @@ from lazytiff.errors import FileChangedError, FrameTypeError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from types import TracebackType
-    from typing import NoReturn, Self
+    from typing import NoReturn
 
     from numpy.typing import NDArray
 
@@ -38,7 +38,7 @@ _PATTERN = re.compile(r"[*?[]")
 _NUMBER = re.compile(r"(\d+)")
 
 
-class MultiTiff(Joined):
+class MultiTiff(Closing, Joined):
     """Many files as one array of (page, row, column[, sample]): `lazytiff.open([paths])`, `lazytiff.open("run/*.tif")`.
 
     The first file is opened when the array is made, another one when one of its pages is touched. No more than 64 are
@@ -180,15 +180,6 @@ class MultiTiff(Joined):
     def close(self) -> None:
         """Close all files. Reads under way end first. May be called again."""
         self._shelf.close()
-
-    def __enter__(self) -> Self:
-        """Close the files at the end of the block."""
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.close()
 
     def __reduce__(self) -> NoReturn:
         """Refuse to be pickled: open files stay in their process."""
