@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import operator
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from lazytiff._array import TiffArray
-from lazytiff._choice import choose_stack
 from lazytiff._chunks import Want
-from lazytiff._file import Opened
-from lazytiff._growth import Patience, pages_as_they_come
 from lazytiff._levels import find_levels
+from lazytiff._refreshing import RefreshingArray
 from lazytiff.errors import NotMappableError
 
 if TYPE_CHECKING:
@@ -29,7 +25,7 @@ if TYPE_CHECKING:
     from lazytiff._tags import Tags
 
 
-class FileArray(Opened, TiffArray):
+class FileArray(RefreshingArray):
     """Pages of one frame type as an array; the array for as long as the file is open.
 
     The axes are (page, row, column[, sample]), samples last however they are stored; a single page without its page
@@ -41,7 +37,6 @@ class FileArray(Opened, TiffArray):
 
     _lazy_type: ClassVar[type[FileArray]]  # of levels: LazyTiff, as `_lazy` says, which knows more than this room
     _reduced: tuple[int, list[FileArray]] | None = None  # the levels below, and for how many pages they were looked up
-    _chosen: int | slice | Sequence[int] | None = None  # of `open`: which pages are added when the file has grown
 
     def __init__(self, file: OpenFile, pages: NDArray[np.intp], *, squeeze: bool) -> None:
         self._file = file
@@ -201,60 +196,6 @@ class FileArray(Opened, TiffArray):
         except NotMappableError as error:
             return [f"mmap=True is not possible: {error}"]
         return ["mmap=True is possible"]
-
-    def refresh(self) -> int:
-        """Take in the pages that came since the file was opened, and return how many those are.
-
-        Only shape[0] changes; arrays that were read before stay as they are. An array of chosen pages grows when they
-        were chosen by a slice that new pages continue; otherwise it stays as it is. Raises ValueError when there is no
-        page axis to grow, FileChangedError when the pages that were known are not there any more, FrameTypeError when a
-        new page does not go with them.
-        """
-        self._check_growing()
-        if self._chosen is not None and not isinstance(self._chosen, slice):
-            return 0
-        with self._file.refreshing:
-            return self._grow()
-
-    def _grow(self) -> int:
-        before = len(self._numbers)
-        table = self._file.table
-        if self._file.refresh():
-            try:
-                numbers = choose_stack(self._file.table, self._chosen)
-                if self._chosen is None or np.array_equal(numbers[:before], self._numbers):
-                    self._numbers = numbers
-                if len(self._numbers) > before:
-                    self._remap()
-            except BaseException:
-                self._file.use(table)
-                self._numbers = self._numbers[:before]
-                raise
-        return len(self._numbers) - before
-
-    def _check_growing(self) -> None:
-        """Raise ValueError when pages that come cannot be taken in."""
-        if not self._has_pages:
-            raise ValueError(f"{self!r} has no page axis that could grow; open it with squeeze=False")
-
-    def follow(self, start: int = -1, timeout: float | None = None, poll: float = 0.05) -> Iterator[NDArray[Any]]:
-        """Yield pages as they come, each as `self[page]` when all of it is in the file; the array grows with them.
-
-        start: the page to begin with; -1: the first one that the array does not have now. It ends when the writer,
-        which holds a lock while it writes, has let go and no page is left; or when no page has come for timeout
-        seconds. When no writer holds a lock it ends without a timeout as soon as no page is left. poll: seconds between
-        two looks at the file. Raises ValueError when timeout is None where locks do not work, or when there is no page
-        axis; and what `refresh` raises.
-        """
-        patience = Patience(timeout, poll)
-        if operator.index(start) < -1:
-            raise ValueError(f"start must be a page's number, or -1 for pages that come from now on, not {start}")
-        self._check_growing()
-        patience.require_end(self._file.source)
-        return pages_as_they_come(self, len(self) if start == -1 else start, patience)
-
-    def _remap(self) -> None:
-        """Do what it takes to reach pages that came."""
 
 
 class TiffPage(FileArray):

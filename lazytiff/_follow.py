@@ -7,8 +7,9 @@ import stat
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lazytiff._file import OpenFile, check_settings
-from lazytiff._growth import Patience, pages_as_they_come
+from lazytiff._growth import Patience
 from lazytiff._open import check_mode, make_array
+from lazytiff._refreshing import pages_as_they_come
 from lazytiff.errors import FileChangedError, NotTiffError
 
 if TYPE_CHECKING:

@@ -1,17 +1,12 @@
-"""Pages of a growing file, one after the other as they come."""
+"""How long to wait for the next page of a growing file."""
 
 from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from numpy.typing import NDArray
-
-    from lazytiff._file_array import FileArray
     from lazytiff._source import Source
 
 
@@ -55,22 +50,3 @@ class Patience:
         """Wait until it is time to look again."""
         left = math.inf if self.timeout is None else self._since + self.timeout - time.monotonic()
         time.sleep(max(0.0, min(self._poll, left)))
-
-
-def pages_as_they_come(array: FileArray, start: int, patience: Patience) -> Iterator[NDArray[Any]]:
-    """Yield the array's pages from number start on, and those that come."""
-    source = array._file.source  # noqa: SLF001  # FileArray.follow is this function
-    patience.begin()
-    page = start
-    while True:
-        patience.watch(source)
-        array.refresh()
-        if page < len(array):
-            while page < len(array):
-                yield array[page]
-                page += 1
-            patience.begin()
-        elif patience.is_over():
-            return
-        else:
-            patience.wait()

@@ -25,7 +25,7 @@ FLOORS = [
     | {"_pieces", "_shapes", "_style", "_tag_values"}  # what is to be written
     | {"_mapping", "_source", "_warn"},  # handles and lifetime
     {"_cache", "_file", "_growth", "_pool", "_reading", "_shelf", "_writer"},
-    {"_array", "_assignment", "_file_array", "_growing", "_levels", "_recipe", "_reduce", "_views"}
+    {"_array", "_assignment", "_file_array", "_growing", "_levels", "_recipe", "_refreshing"}
     | {"_hyperstack", "_joined", "_many"}  # arrays of arrays
     | {"_described", "_micromanager_set", "_ome_set", "_placed"},
     {"_append", "_lazy", "_mmap"},
@@ -47,8 +47,7 @@ ARRAYS = {
     "_many",
     "_mmap",
     "_recipe",
-    "_reduce",
-    "_views",
+    "_refreshing",
 }  # numpy, no ffi
 PURE = {"_bands", "_capacity", "_choice", "_chunks", "_extents", "_gather", "_indexing", "_keys"}
 PURE |= {
