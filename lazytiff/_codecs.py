@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from lazytiff import _binding
@@ -43,10 +44,11 @@ def name_of(compression: int) -> str:
     return _NAMES.get(compression, str(compression))
 
 
-def numbers_of(codecs: str | Iterable[str]) -> list[int]:
+@lru_cache(maxsize=64)
+def numbers_of(codecs: str | tuple[str, ...]) -> tuple[int, ...]:
     """Return the Compression values that "default", "all", a name or several names stand for."""
     names = (codecs,) if isinstance(codecs, str) else codecs
-    return [number for name in names for number in _numbers(name)]
+    return tuple(number for name in names for number in _numbers(name))
 
 
 def _numbers(name: str) -> Iterable[int]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def check_settings(workers: int | None, cache_bytes: int, codecs: str | Iterable[str]) -> list[int]:
+def check_settings(workers: int | None, cache_bytes: int, codecs: str | tuple[str, ...]) -> tuple[int, ...]:
     """Raise ValueError for what no file can be opened with; return the numbers of the codecs."""
     if workers is not None and operator.index(workers) < 1:
         raise ValueError(f"workers must be at least 1, not {workers}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -91,6 +91,12 @@ class Layout:
         return f"{self.codec}{predictor}, {chunk} of {self.chunk_rows} x {self.chunk_columns}{planes}{bits}"
 
 
+@lru_cache(maxsize=1024)
+def _layout_of(struct: bytes) -> Layout:
+    """Return a layout, the same one for many files that are alike."""
+    return Layout(**_binding.layout_members(struct))
+
+
 class PageTable:
     """All pages of one file, or those that a page's SubIFDs list. Immutable, so that threads share it."""
 
@@ -104,7 +110,7 @@ class PageTable:
         self._free = _freeing(handle, self._idle)
         source.at_close(self._free)
         known = [] if older is None else older.layouts
-        self.layouts: list[Layout] = known + [Layout(**members) for members in handle.layouts(len(known))]
+        self.layouts: list[Layout] = known + list(map(_layout_of, handle.layouts(len(known))))
         self.warnings = handle.warnings()
         self._length = len(handle)
         self.bigtiff, self.big_endian = handle.bigtiff, handle.big_endian
@@ -151,7 +157,8 @@ class PageTable:
     def layout_numbers(self) -> NDArray[np.uint32]:
         """For each page the index of its layout in `layouts`."""
         if len(self.layouts) <= 1:
-            return np.broadcast_to(np.uint32(0), (self._length,))
+            one = np.zeros(1, np.uint32)
+            return one if self._length == 1 else np.broadcast_to(one, (self._length,))
         with self.source:
             return self.handle.rows("layout")
 
@@ -201,7 +208,7 @@ class PageTable:
         """Return where the IFDs of these pages are and a hash of each: what tells this file from another one."""
         with self.source:
             ifds, hashes = self.handle.rows("ifd"), self.handle.rows("hash")
-        return [(int(ifds[page]), int(hashes[page])) for page in pages]
+        return list(zip(ifds[pages].tolist(), hashes[pages].tolist(), strict=True))
 
     def extents(self, pages: NDArray[np.intp]) -> Extents:
         """Return where the pixels of these pages are; raise NotMappableError when they are not stored as read."""

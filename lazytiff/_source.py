@@ -185,6 +185,8 @@ def path_of(file: Any) -> str | None:
         path = os.fsdecode(file)
         if "\0" in path:
             raise ValueError("embedded null byte in path")
+        if os.path.isabs(path) and os.path.normpath(path) == path:
+            return path  # as many files' paths are: what follows takes a while
         return str(Path(path).absolute())  # keeps "..", which behind a symbolic link only the system understands
     return None
 

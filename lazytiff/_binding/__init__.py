@@ -7,7 +7,7 @@ Nothing here checks a shape or decides a policy.
 from lazytiff._binding._batch import JOB, WINDOW, Batch, Reader
 from lazytiff._binding._map import Map, create_zeros
 from lazytiff._binding._source import Source
-from lazytiff._binding._table import EXTENT, Table
+from lazytiff._binding._table import EXTENT, Table, layout_members
 from lazytiff._binding._writer import Parcel, Writer, form_of_page
 from lazytiff._ffi import ffi, lib
 
@@ -49,6 +49,7 @@ __all__ = [
     "codec_encodes",
     "create_zeros",
     "form_of_page",
+    "layout_members",
     "libtiff_version",
     "version",
 ]

@@ -21,6 +21,16 @@ EXTENT = struct_dtype("lzt_extent")
 """Where a page's chunks are: `offset across down plane regular`."""
 
 
+_LAYOUT_BYTES = ffi.sizeof("struct lzt_layout")
+_LAYOUT_MEMBERS = [name for name, _ in ffi.typeof("struct lzt_layout").fields]
+
+
+def layout_members(layout: bytes) -> dict[str, int]:
+    """Return the members of a struct lzt_layout."""
+    struct = ffi.from_buffer("struct lzt_layout *", layout)
+    return {name: getattr(struct, name) for name in _LAYOUT_MEMBERS}
+
+
 class Table:
     """The pages of a source."""
 
@@ -85,12 +95,10 @@ class Table:
             found.append(ffi.string(text).decode(errors="replace"))
         return found
 
-    def layouts(self, start: int = 0) -> list[dict[str, int]]:
-        """Return the members of each struct lzt_layout, from number start on."""
-        count = lib.lzt_table_layouts(self._handle)
-        names = [name for name, _ in ffi.typeof("struct lzt_layout").fields]
-        layouts = [lib.lzt_table_layout(self._handle, i) for i in range(start, count)]
-        return [{name: getattr(layout, name) for name in names} for layout in layouts]
+    def layouts(self, start: int = 0) -> list[bytes]:
+        """Return the bytes of each struct lzt_layout, from number start on: `layout_members` tells what they mean."""
+        pointers = (lib.lzt_table_layout(self._handle, i) for i in range(start, lib.lzt_table_layouts(self._handle)))
+        return [bytes(ffi.buffer(pointer, _LAYOUT_BYTES)) for pointer in pointers]
 
     def rows(self, member: str) -> NDArray[Any]:
         """Return one member of each page's struct lzt_row: `ifd`, `hash`, `layout` and so on."""
