@@ -90,7 +90,10 @@ static enum lzt_status place(struct lzt_writer *writer, struct lzt_passage *pass
 
 static enum lzt_status pass(struct lzt_writer *writer, struct lzt_passage *passage, struct lzt_entries *entries, struct lzt_error *error)
 {
-    enum lzt_status status = place(writer, passage, entries, error);
+    const int counts = writer->counter.per != 0 && writer->pages + writer->waiting == 0;
+    enum lzt_status status = counts ? lzt_counter_check(&writer->counter, entries, error) : LZT_OK;
+    if (status == LZT_OK)
+        status = place(writer, passage, entries, error);
     if (status != LZT_OK)
         return status;
     status = lzt_passage_write(writer, passage, error);
@@ -98,6 +101,8 @@ static enum lzt_status pass(struct lzt_writer *writer, struct lzt_passage *passa
         status = line_up(writer, passage, error);
     if (status != LZT_OK)
         return status;
+    if (counts)
+        lzt_counter_settle(&writer->counter, entries, passage->start);
     reserve(writer, passage);
     remember_places(writer, entries, passage->start);
     writer->size = lzt_max64(writer->size, passage->end);
@@ -193,6 +198,8 @@ enum lzt_status lzt_writer_publish(struct lzt_writer *writer, struct lzt_error *
         status = help_old_readers(writer, error);
     if (status == LZT_OK)
         status = lzt_writer_sync(writer, error);
+    if (status == LZT_OK)
+        status = lzt_writer_count(writer, writer->pages + writer->waiting, error);
     if (status != LZT_OK)
         return status;
     writer->pages += writer->waiting;

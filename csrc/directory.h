@@ -51,6 +51,15 @@ static inline unsigned lzt_offset_size(struct lzt_format format)
     return format.bigtiff ? 8 : 4;
 }
 
+/* Where the header leads to the first IFD. */
+enum { LZT_FIRST_CLASSIC = 4, LZT_FIRST_BIG = 8 };
+
+/* Where an IFD of so many tags leads to the next one. */
+static inline uint64_t lzt_link_of(struct lzt_format format, uint64_t ifd, uint64_t tags)
+{
+    return ifd + lzt_count_size(format) + tags * lzt_entry_size(format);
+}
+
 /* An offset, 4 or 8 bytes long. */
 uint64_t lzt_get_offset(const uint8_t *bytes, struct lzt_format format);
 

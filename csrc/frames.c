@@ -11,7 +11,7 @@
 #include "layout.h"
 #include "page.h"
 
-enum { TAG_DESCRIPTION = 270, MOST_TEXT = 64 << 10 };
+enum { MOST_TEXT = 64 << 10 };
 
 static const char imagej[] = "ImageJ=", tifffile[] = "{\"shape\": [";
 
@@ -98,7 +98,7 @@ static enum lzt_status read_claim(const struct lzt_table *table, struct lzt_peek
     enum lzt_status status = lzt_table_tags(table, peek, 0, &tags, &count, error);
     if (status != LZT_OK)
         return status;
-    const struct lzt_tag *tag = lzt_find_tag(tags, count, TAG_DESCRIPTION);
+    const struct lzt_tag *tag = lzt_find_tag(tags, count, LZT_TAG_DESCRIPTION);
     if (tag != NULL && !tag->problem && lzt_type_size(tag->type) == 1)
         status = read_text(peek, tag, &text, error);
     if (text != NULL && memcmp(text, imagej, sizeof imagej - 1) == 0)

@@ -434,6 +434,21 @@ enum lzt_status lzt_writer_write(struct lzt_writer *writer, const struct lzt_par
 /* Publish all pages that were written, by one link: readers see all of them or none. */
 enum lzt_status lzt_writer_publish(struct lzt_writer *writer, struct lzt_error *error);
 
+/* Wait until all that was published is on the disk, whether the writer is durable or not. */
+enum lzt_status lzt_writer_flush(struct lzt_writer *writer, struct lzt_error *error);
+
+/* Some programs take the axes of a stack from the first page's ImageDescription. Have eight digits there, which begin at byte inside of the text, a
+ * multiple of 8, always tell how many steps of per pages are published, and at least least: they are written after the pages are linked, by one
+ * aligned write, so that readers see the old number or the new one, and never steps that are not there, but for least. Beyond 99,999,999 they
+ * stay. Before the first page, whose description (of the form, or of the page) must have the digits of least there, or LZT_USAGE is what
+ * becomes of it; or on a file that has pages, whose digits are set right at once: LZT_USAGE when it has none there. May be said anew. */
+enum lzt_status lzt_writer_set_counter(struct lzt_writer *writer, uint64_t inside, uint64_t per, uint64_t least, struct lzt_error *error);
+/* Give the first page another ImageDescription, of length bytes with the 0 at its end: its IFD is copied, and the header led to the copy by one
+ * write, so that a program that dies leaves the old text or the new one; readers that have the file open keep the old one until they refresh.
+ * The text begins at a multiple of 8. What was counted is not any more. LZT_USAGE before the first page, and while pages wait; LZT_FULL where
+ * a classic file has no room. */
+enum lzt_status lzt_writer_redescribe(struct lzt_writer *writer, const char *text, uint64_t length, struct lzt_error *error);
+
 uint64_t lzt_writer_pages(const struct lzt_writer *writer);  /* published, those of the table included */
 int lzt_writer_is_bigtiff(const struct lzt_writer *writer); /* whether readers find a BigTIFF file by now */
 void lzt_writer_close(struct lzt_writer *writer);

@@ -3,7 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bytes.h"
 #include "ifd.h"
+#include "layout.h"
 #include "source.h"
 #include "walk.h"
 
@@ -109,6 +111,43 @@ static enum lzt_status go_on(struct lzt_table *newer, const struct lzt_table *ta
 
 /* ---- Walking anew ------------------------------------------------------------------------------------------------------- */
 
+/* 1: two IFDs, whose peeks see them, have the same entries but for the description. */
+static int say_the_same(const struct lzt_directory *old, const struct lzt_directory *now, struct lzt_format format)
+{
+    const unsigned size = lzt_entry_size(format);
+    const uint8_t *a = old->entries, *b = now->entries;
+    const uint8_t *const a_end = a + (size_t)old->count * size, *const b_end = b + (size_t)now->count * size;
+    for (;; a += size, b += size) {
+        a += a < a_end && lzt_get16(a, format.big_endian) == LZT_TAG_DESCRIPTION ? size : 0;
+        b += b < b_end && lzt_get16(b, format.big_endian) == LZT_TAG_DESCRIPTION ? size : 0;
+        if (a == a_end || b == b_end)
+            return a == a_end && b == b_end;
+        if (memcmp(a, b, size) != 0)
+            return 0;
+    }
+}
+
+/* *same: the first page's IFD is a copy of the old one, which is still there, with another description (lzt_writer_redescribe). */
+static enum lzt_status look_at_first(const struct lzt_table *table, const struct lzt_table *newer, int *same, struct lzt_error *error)
+{
+    struct lzt_directory old, now;
+    struct lzt_peek peeks[2];
+    const struct lzt_format a = table->format, b = newer->format;
+    *same = 0;
+    if (a.bigtiff != b.bigtiff || table->rows[0].ifd == newer->rows[0].ifd)
+        return LZT_OK;
+    lzt_peek_open(&peeks[0], table->source, newer->size, STRETCH);
+    lzt_peek_open(&peeks[1], table->source, newer->size, STRETCH);
+    enum lzt_status status = lzt_table_ifd(table, &peeks[0], 0, &old, error);
+    if (status == LZT_OK)
+        status = lzt_table_ifd(newer, &peeks[1], 0, &now, error);
+    if (status == LZT_OK)
+        *same = say_the_same(&old, &now, a);
+    lzt_peek_close(&peeks[0]);
+    lzt_peek_close(&peeks[1]);
+    return status;
+}
+
 static int is_same_page(const struct lzt_table *table, const struct lzt_table *newer, uint64_t page)
 {
     const struct lzt_row *old = &table->rows[page], *row = &newer->rows[page];
@@ -128,9 +167,13 @@ static enum lzt_status walk_anew(struct lzt_table *newer, const struct lzt_table
     enum lzt_status status = lzt_walk_chain(newer, first, table->pages, error);
     if (status == LZT_CORRUPT || status == LZT_LIMIT || (status == LZT_OK && newer->pages < table->pages))
         return gone(error);
-    for (uint64_t i = 0; i < table->pages && status == LZT_OK; i++)
-        if (!is_same_page(table, newer, i))
+    for (uint64_t i = 0; i < table->pages && status == LZT_OK; i++) {
+        int same = is_same_page(table, newer, i);
+        if (!same && i == 0)
+            status = look_at_first(table, newer, &same, error);
+        if (status == LZT_OK && !same)
             status = gone(error);
+    }
     return status;
 }
 

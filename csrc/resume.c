@@ -10,21 +10,16 @@
 #include "page.h"
 #include "writer.h"
 
-enum { LINE = 64, FIRST_CLASSIC = 4, FIRST_BIG = 8, CARRYING_HEADER = 16 };
+enum { LINE = 64, CARRYING_HEADER = 16 };
 
 /* ---- Links ---------------------------------------------------------------------------------------------------------------- */
-
-static uint64_t link_of(struct lzt_format format, uint64_t ifd, uint64_t tags)
-{
-    return ifd + lzt_count_size(format) + tags * lzt_entry_size(format);
-}
 
 /* The link behind so many pages of the table. */
 static uint64_t link_behind(const struct lzt_table *table, uint64_t pages)
 {
     if (pages == 0)
-        return table->format.bigtiff ? FIRST_BIG : FIRST_CLASSIC;
-    return link_of(table->format, table->rows[pages - 1].ifd, table->rows[pages - 1].tags);
+        return table->format.bigtiff ? LZT_FIRST_BIG : LZT_FIRST_CLASSIC;
+    return lzt_link_of(table->format, table->rows[pages - 1].ifd, table->rows[pages - 1].tags);
 }
 
 static uint64_t last_link(const struct lzt_table *table)
@@ -58,13 +53,14 @@ static enum lzt_status find_crooked(struct lzt_writer *writer, const struct lzt_
 
 /* ---- The other chain ------------------------------------------------------------------------------------------------------ */
 
-/* 1: the big chain's pages are the classic one's from that page on, as far as both have any. */
+/* 1: the big chain's pages are the classic one's from that page on, as far as both have any. The first one may have got a description in one
+ * chain only (lzt_writer_redescribe), when it was cut off between the two. */
 static int are_same_pages(const struct lzt_table *classic, uint64_t first, const struct lzt_table *big)
 {
     const uint64_t pages = lzt_min64(classic->pages - first, big->pages);
     for (uint64_t i = 0; i < pages; i++) {
         const struct lzt_row *a = &classic->rows[first + i], *b = &big->rows[i];
-        if (a->data != b->data || a->length != b->length || a->tags != b->tags ||
+        if (a->data != b->data || a->length != b->length || (first + i > 0 && a->tags != b->tags) ||
             memcmp(&classic->layouts[a->layout], &big->layouts[b->layout], sizeof *classic->layouts) != 0)
             return 0;
     }
@@ -75,8 +71,8 @@ static int are_same_pages(const struct lzt_table *classic, uint64_t first, const
 static uint64_t big_ifd_behind(const struct lzt_row *classic)
 {
     const struct lzt_format old = {0, 0}, big = {1, 0};
-    const uint64_t end = link_of(old, classic->ifd, classic->tags) + lzt_offset_size(old);
-    const uint64_t length = link_of(big, 0, classic->tags) + lzt_offset_size(big);
+    const uint64_t end = lzt_link_of(old, classic->ifd, classic->tags) + lzt_offset_size(old);
+    const uint64_t length = lzt_link_of(big, 0, classic->tags) + lzt_offset_size(big);
     return lzt_round_up(end + length, lzt_offset_size(big)) - length;
 }
 
@@ -124,7 +120,7 @@ static enum lzt_status find_big_chain(struct lzt_writer *writer, const struct lz
     enum lzt_status status = lzt_writer_read(writer, 0, header, sizeof header, error);
     if (status != LZT_OK)
         return status;
-    const uint64_t first = lzt_get64(header + FIRST_BIG, writer->big_endian);
+    const uint64_t first = lzt_get64(header + LZT_FIRST_BIG, writer->big_endian);
     if (first != 0 && first < CARRYING_HEADER)
         return LZT_OK;
     status = lzt_table_open_chain(table, format, first, &big, error);
@@ -253,84 +249,6 @@ static enum lzt_status check_pages_apart(const struct lzt_writer *writer, const 
         status = check_chunks_apart(table, &page, i, error);
     lzt_page_close(&page);
     return status;
-}
-
-/* ---- Copies of IFDs ------------------------------------------------------------------------------------------------------- */
-
-static int crooked_chain(const struct lzt_writer *writer)
-{
-    return writer->has[LZT_BIG] ? LZT_BIG : LZT_CLASSIC;
-}
-
-/* Where a copy ends that is written behind so many bytes. */
-static uint64_t end_of_copy(struct lzt_format format, const struct lzt_crooked *ifd, uint64_t size)
-{
-    const unsigned word = lzt_offset_size(format);
-    return lzt_round_up(size + link_of(format, 0, ifd->tags) + word, word);
-}
-
-uint64_t lzt_writer_end_of_copies(const struct lzt_writer *writer)
-{
-    uint64_t end = writer->size;
-    for (size_t i = 0; i < writer->crooked_count; i++)
-        end = end_of_copy((struct lzt_format){crooked_chain(writer) == LZT_BIG, 0}, &writer->crooked[i], end);
-    return end;
-}
-
-/* Writes a copy at the end, its link aligned, leading nowhere. */
-static enum lzt_status copy_ifd(struct lzt_writer *writer, int chain, const struct lzt_crooked *ifd, uint64_t *copy, struct lzt_error *error)
-{
-    const struct lzt_format format = {chain == LZT_BIG, writer->big_endian};
-    const unsigned word = lzt_offset_size(format);
-    const size_t entries = (size_t)link_of(format, 0, ifd->tags), length = entries + word;
-    const uint64_t end = end_of_copy(format, ifd, writer->size);
-    uint8_t *bytes = calloc(1, length);
-    if (bytes == NULL)
-        return lzt_fail_memory(error, length);
-    *copy = end - length;
-    const struct lzt_piece piece = {bytes, length};
-    enum lzt_status status = lzt_writer_read(writer, ifd->ifd, bytes, entries, error);
-    if (status == LZT_OK)
-        status = lzt_writer_write_pieces(writer, *copy, &piece, 1, error);
-    if (status == LZT_OK)
-        writer->size = writer->end = end;
-    free(bytes);
-    return status;
-}
-
-enum lzt_status lzt_writer_straighten(struct lzt_writer *writer, struct lzt_error *error)
-{
-    const int chain = crooked_chain(writer);
-    const struct lzt_format format = {chain == LZT_BIG, 0};
-    enum lzt_status status = LZT_OK;
-    for (size_t i = 0; i < writer->crooked_count && status == LZT_OK; i++) {
-        uint64_t copy = 0;
-        status = copy_ifd(writer, chain, &writer->crooked[i], &copy, error);
-        if (status == LZT_OK && i > 0)
-            status = lzt_writer_set_link(writer, chain, writer->links[chain], copy, error);
-        else if (status == LZT_OK)
-            writer->heads[chain] = copy;
-        writer->links[chain] = status == LZT_OK ? link_of(format, copy, writer->crooked[i].tags) : writer->links[chain];
-    }
-    if (status == LZT_OK) {
-        const struct lzt_crooked *last = &writer->crooked[writer->crooked_count - 1];
-        writer->crooked_link = link_of(format, last->ifd, last->tags);
-        writer->crooked_next = writer->links[chain];
-        writer->crooked_count = 0;
-        writer->tail = 0;
-    }
-    return status;
-}
-
-enum lzt_status lzt_writer_help_old_readers(struct lzt_writer *writer, struct lzt_error *error)
-{
-    const int chain = crooked_chain(writer);
-    const struct lzt_format format = {chain == LZT_BIG, writer->big_endian};
-    const uint64_t link = writer->crooked_link;
-    uint8_t bytes[8];
-    writer->crooked_link = 0;
-    enum lzt_status status = lzt_writer_read(writer, writer->crooked_next, bytes, lzt_offset_size(format), error);
-    return status == LZT_OK ? lzt_writer_set_link(writer, chain, link, lzt_get_offset(bytes, format), error) : status;
 }
 
 /* ---- The writer ----------------------------------------------------------------------------------------------------------- */

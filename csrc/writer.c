@@ -50,6 +50,12 @@ enum lzt_status lzt_writer_sync(struct lzt_writer *writer, struct lzt_error *err
     return writer->durable ? lzt_writer_die(writer, lzt_file_sync_data(writer->file, error), error) : LZT_OK;
 }
 
+enum lzt_status lzt_writer_flush(struct lzt_writer *writer, struct lzt_error *error)
+{
+    enum lzt_status status = lzt_writer_check_alive(writer, error);
+    return status == LZT_OK ? lzt_writer_die(writer, lzt_file_sync_data(writer->file, error), error) : status;
+}
+
 /* The first half of a BigTIFF header takes the place of a classic one: its second half has been there all the time. */
 enum lzt_status lzt_writer_turn(struct lzt_writer *writer, struct lzt_error *error)
 {
@@ -79,14 +85,17 @@ enum lzt_status lzt_writer_check_alive(const struct lzt_writer *writer, struct l
 
 /* Others that write without asking for the lock would make the file longer. Not asked at each of many appends in a row: it would take a tenth
  * of the time of a small one. */
-static enum lzt_status check_alone(struct lzt_writer *writer, struct lzt_error *error)
+enum lzt_status lzt_writer_check_alone(struct lzt_writer *writer, struct lzt_error *error)
 {
     enum { TRUST = 10 }; /* milliseconds */
     const uint64_t now = lzt_milliseconds();
     uint64_t size;
+    enum lzt_status status = lzt_writer_check_alive(writer, error);
+    if (status != LZT_OK)
+        return status;
     if (writer->checked != 0 && now - writer->checked < TRUST)
         return LZT_OK;
-    enum lzt_status status = lzt_file_size(writer->file, &size, error);
+    status = lzt_file_size(writer->file, &size, error);
     if (status == LZT_OK && size != writer->size)
         status = lzt_fail(error, LZT_CHANGED, "the file had %" PRIu64 " bytes and has %" PRIu64 " now: somebody else writes to it", writer->size, size);
     writer->checked = now;
@@ -95,10 +104,10 @@ static enum lzt_status check_alone(struct lzt_writer *writer, struct lzt_error *
 
 enum lzt_status lzt_writer_check_ready(struct lzt_writer *writer, struct lzt_error *error)
 {
-    enum lzt_status status = lzt_writer_check_alive(writer, error);
+    enum lzt_status status = lzt_writer_check_alone(writer, error);
     if (status == LZT_OK && !writer->is_formed)
         status = lzt_fail(error, LZT_USAGE, "how pages are stored was not said");
-    return status == LZT_OK ? check_alone(writer, error) : status;
+    return status;
 }
 
 /* ---- The writer ----------------------------------------------------------------------------------------------------------- */

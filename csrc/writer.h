@@ -1,4 +1,4 @@
-/* writer.h - a stack that is being written, for the rooms that do it: append.c, resume.c, parcel.c. */
+/* writer.h - a stack that is being written, for the rooms that do it: append.c, count.c, copies.c, resume.c, parcel.c. */
 #ifndef LZT_WRITER_H
 #define LZT_WRITER_H
 
@@ -10,6 +10,14 @@
 /* An IFD whose link nobody could change at once: it lies across a line of the processor's cache. A copy of it takes its place. */
 struct lzt_crooked {
     uint64_t ifd, tags;
+};
+
+/* Eight digits in the first page's description, written anew when pages were published. Of a file that has pages the place is known. */
+struct lzt_counter {
+    uint64_t inside;      /* of the description, where in it */
+    uint64_t per, least;  /* pages a step, 0: nothing is counted; the least number of steps */
+    uint64_t place;       /* in the file; 0: not known yet */
+    uint64_t shown;       /* the number that stands there */
 };
 
 struct lzt_writer {
@@ -41,6 +49,8 @@ struct lzt_writer {
     struct lzt_block block; /* of a page without tags of its own; length 0: to be built */
     uint64_t reserved;      /* bytes before pixels, so that pages lie at equal distances; 0: not known yet */
 
+    struct lzt_counter counter;
+
     struct lzt_encoder encoder; /* for pages that the writer's own thread encodes */
 
     /* What a writer finds that goes on. */
@@ -55,8 +65,10 @@ struct lzt_writer {
 
 /* LZT_LOCKED in a forked process; what made an end of the writer, if anything has. */
 enum lzt_status lzt_writer_check_alive(const struct lzt_writer *writer, struct lzt_error *error);
-/* The same, and LZT_USAGE before the form is known, LZT_CHANGED when somebody else writes to the file. */
+/* check_alone, and LZT_USAGE before the form is known. */
 enum lzt_status lzt_writer_check_ready(struct lzt_writer *writer, struct lzt_error *error);
+/* check_alive, and LZT_CHANGED when somebody else writes to the file. */
+enum lzt_status lzt_writer_check_alone(struct lzt_writer *writer, struct lzt_error *error);
 /* A status that is not LZT_OK is the writer's end; returns it. */
 enum lzt_status lzt_writer_die(struct lzt_writer *writer, enum lzt_status status, struct lzt_error *error);
 
@@ -82,6 +94,24 @@ uint64_t lzt_writer_end_of_copies(const struct lzt_writer *writer);
 enum lzt_status lzt_writer_straighten(struct lzt_writer *writer, struct lzt_error *error);
 /* Let the last IFD that was copied lead to where its copy does, once it is published: for those who opened the file before. */
 enum lzt_status lzt_writer_help_old_readers(struct lzt_writer *writer, struct lzt_error *error);
+
+/* The first IFD of a chain, as it is in the file; bytes are the caller's to free. */
+struct lzt_first {
+    struct lzt_format format;
+    uint64_t tags;
+    uint8_t *bytes;
+    size_t length; /* with the link */
+};
+enum lzt_status lzt_writer_read_first(struct lzt_writer *writer, int chain, struct lzt_first *first, struct lzt_error *error);
+/* Its first entry with that tag or a higher one; the link when there is none. */
+uint8_t *lzt_first_entry(const struct lzt_first *first, uint16_t tag);
+
+/* LZT_USAGE when the first page's entries do not have the digits of the least number where they are to be counted. */
+enum lzt_status lzt_counter_check(const struct lzt_counter *counter, const struct lzt_entries *entries, struct lzt_error *error);
+/* The first page was written with these entries, its block at start. */
+void lzt_counter_settle(struct lzt_counter *counter, const struct lzt_entries *entries, uint64_t start);
+/* Have the digits tell of so many pages, all of which are linked. */
+enum lzt_status lzt_writer_count(struct lzt_writer *writer, uint64_t pages, struct lzt_error *error);
 
 /* A parcel's chunks, in their order, once it is complete. */
 struct lzt_piece lzt_parcel_chunk(const struct lzt_parcel *parcel, uint64_t chunk);

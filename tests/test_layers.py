@@ -163,7 +163,10 @@ ROOMS = {
     "reading": ("read reader coded direct window", [LIBTIFF, FILE, "mmap"]),
     "codecs": ("codec decode encodable encode libtiff", [FILE, SOURCE, TABLE, THREADS, "mmap"]),
     "samples": ("checksum gather predictor samples ycbcr", [LIBTIFF, FILE, SOURCE, TABLE, THREADS, HEAP, "mmap"]),
-    "append": ("append block create entries form passage writer", [LIBTIFF, SOURCE, TABLE, THREADS, "mmap"]),
+    "append": (
+        "append block copies count create entries form passage writer",
+        [LIBTIFF, SOURCE, TABLE, THREADS, "mmap"],
+    ),
     "going on": ("resume", [LIBTIFF, THREADS, "mmap"]),
     "encoding together": ("parcel", [LIBTIFF, FILE, SOURCE, TABLE, "mmap"]),
     "map": ("map", [LIBTIFF, SOURCE, TABLE, r"\blzt_(ifd|layout|page|tag)\w*"]),
