@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lazytiff import _counting
 from lazytiff._choice import choose_stack
 from lazytiff._growing import GrowingArray, page_shape
 from lazytiff._pages import FrameType
@@ -63,11 +64,12 @@ class AppendTiff(GrowingArray):
             raise ValueError(f"{self.path} has pages, and `description` is for the first one; a page takes `tags`")
         tags = inherited(self._style.stamped_tags(), table.tags(last), frame)
         try:
-            self._writer.set_form(self._style.form(page_shape(frame), frame.dtype, like), tags)
+            form = self._writer.set_form(self._style.form(page_shape(frame), frame.dtype, like), tags)
         except ValueError as error:
             raise ValueError(
                 f"{self.path}: no page can be stored as the last one is, or as is asked: {error}"
             ) from None
+        _counting.go_on(self._style, self._writer, self._file, form, frame.dtype)
         self._settle(frame)
 
     def _rehearse(self) -> None:
@@ -76,7 +78,7 @@ class AppendTiff(GrowingArray):
         for samples in (1, 3, 4):
             try:
                 form = self._style.form((min(rows, 16), columns or 16, samples), self._sample)
-                self._writer.set_form(form, self._style.stamped_tags())
+                self._style.check_form(self._writer.set_form(form, self._style.stamped_tags()), self._sample)
             except (ValueError, UnsupportedTiffError):
                 if samples == 4:  # noqa: PLR2004  # the last that a codec or a colour asks for
                     raise
@@ -163,14 +165,23 @@ class AppendTiff(GrowingArray):
             finally:
                 self._is_extending = False
 
+    def flush(self) -> None:
+        """Wait until every page that was appended is on the disk, where a power failure does not take it away.
+
+        Raises OSError when the disk fails, after which this array takes no page any more; ClosedError after `close()`,
+        LockedError in a forked process.
+        """
+        with self._appending, self._file.source:
+            self._writer.flush()
+
     def _extend(self, pages: Iterator[NDArray[Any]], batch: int) -> int:
         if self._frame_type is not None:
             return self._writer.extend(pages, (), batch)
         first = next(pages, None)
         if first is None:
             return 0
-        with self._first(first):
-            return self._writer.extend(itertools.chain([first], pages), self._style.description, batch)
+        with self._first(first) as description:
+            return self._writer.extend(itertools.chain([first], pages), description, batch)
 
     def _each(self, pages: Any) -> Iterator[NDArray[Any]]:
         """Yield the pages, each of which goes with those before."""
@@ -193,18 +204,22 @@ class AppendTiff(GrowingArray):
         return pieces.pages
 
     def _append_first(self, page: NDArray[Any], tags: Sequence[NewTag]) -> int:
-        found = {tag.number: tag for tag in (*self._style.description, *tags)}
-        with self._first(page):
+        with self._first(page) as description:
+            found = {tag.number: tag for tag in (*description, *tags)}
             return self._writer.append(page, list(found.values()))
 
     @contextmanager
-    def _first(self, page: NDArray[Any]) -> Iterator[None]:
-        """Say what all pages are to be like; when the first one does not get into the file, another one may say it."""
+    def _first(self, page: NDArray[Any]) -> Iterator[Sequence[NewTag]]:
+        """Say what all pages are to be like, and give what the first one has alone.
+
+        When it does not get into the file, another one may say it.
+        """
         form = self._writer.set_form(self._style.form(page.shape, page.dtype), self._style.stamped_tags())
+        description = _counting.first_tags(self._style, self._writer, self._file, form, self._sample)
         rows, columns, *samples = page.shape
         try:
             self._settle(FrameType(rows, columns, samples[0] if samples else 1, self._sample, form["photometric"]))
-            yield
+            yield description
         finally:
             if not self._writer.pages:
                 self._settle(None)

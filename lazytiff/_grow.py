@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from lazytiff._append import AppendTiff
 from lazytiff._file import OpenFile
-from lazytiff._pieces import pages_of
+from lazytiff._pieces import pages_of, planes_of
 from lazytiff._source import Source
-from lazytiff._style import Style, bigtiff_number, is_big_endian, sample_type
+from lazytiff._style import Style, is_big_endian, sample_type
 from lazytiff.errors import FrameTypeError
 
 if TYPE_CHECKING:
@@ -34,6 +34,9 @@ def empty(
     photometric: str | None = None,
     description: str | bytes | None = None,
     tags: Mapping[str | int, Any] | None = None,
+    imagej: bool = False,
+    ome: bool = False,
+    metadata: Mapping[str, Any] | None = None,
     durability: str = "process",
     workers: int | None = None,
 ) -> AppendTiff:
@@ -71,6 +74,20 @@ def empty(
         Tags of every page, by name or number: `{"XResolution": 2.5, "ResolutionUnit": "cm", 65000: ("LONG", [1, 2])}`.
         A str is ASCII, bytes are UNDEFINED, numbers have the type that the standard gives the tag; private tags take
         NumPy's numbers, or name their type as here. Software gets "lazytiff v..." added.
+    imagej
+        True: the file is one of ImageJ's, which opens as a hyperstack at every moment: of whole steps of the slowest
+        axis, while planes of the next one come. It is a classic TIFF file, whatever `bigtiff="auto"` is elsewhere; its
+        pages are uint8, uint16, int16, float32, or RGB of uint8, in strips, uncompressed or with "packbits", "lzw" or
+        "deflate", and have 64 bytes or more.
+    ome
+        True: the file is an OME-TIFF file, for Bio-Formats and others. There is always one step of the slowest axis:
+        planes that have not come yet are missing, and read as zeros.
+    metadata
+        What these programs are told; without `imagej` it implies `ome`. "axes": of all pages, the slowest first, each
+        one of T (time), Z (plane) and C (channel); the pages' own YX or YXS may follow. Default "T". "sizes": the
+        length of every axis but the slowest, which grows: `{"Z": 5, "C": 2}`. "spacing": from plane to plane of Z,
+        "pixel_size": of a pixel, a number or (y, x), both in "unit" (default "µm"). "interval": seconds from one time
+        to the next. "channels": their names (not for ImageJ). "name": of the image.
     durability
         "process": what is acknowledged survives the end of this process at any moment. "power": that of the machine,
         too, at the price of waiting for the disk twice a page (see `extend`'s `batch`).
@@ -97,11 +114,14 @@ def empty(
         photometric=photometric,
         description=description,
         tags=tags,
+        imagej=imagej,
+        ome=ome,
+        metadata=metadata,
         durability=durability,
         workers=workers,
     )
     sample = sample_type(dtype)
-    with _new_file(path, sample, bigtiff, workers) as file:
+    with _new_file(path, sample, style.bigtiff_number(bigtiff), workers) as file:
         array = AppendTiff(file, style, sample)
         file.source.handle.publish(durable=style.durable)
     return array
@@ -120,6 +140,9 @@ def save(
     photometric: str | None = None,
     description: str | bytes | None = None,
     tags: Mapping[str | int, Any] | None = None,
+    imagej: bool = False,
+    ome: bool = False,
+    metadata: Mapping[str, Any] | None = None,
     durability: str = "process",
     workers: int | None = None,
 ) -> None:
@@ -137,11 +160,18 @@ def save(
         One letter for each axis, where it is another one: "YXS" is one page of several samples.
     bigtiff, compression, level, predictor, chunk_shape, photometric, description, tags, durability, workers
         As for `lazytiff.empty`.
+    imagej, ome, metadata
+        As for `lazytiff.empty`; arrays may have up to three axes before those of a page then, which `axes` or the
+        metadata's "axes" name, or the array's own `axes`. Their sizes are the array's.
 
     Raises what `lazytiff.empty` raises, LimitError for more pages than `limits.max_pages`, and FileFullError when it
     does not fit into 4 GiB with `bigtiff=False`. When anything fails, and after Ctrl-C, nothing is left behind.
 
     """
+    if imagej or ome or metadata is not None:
+        pieces, metadata = planes_of(array, axes, metadata)
+    else:
+        pieces = pages_of(array, axes)
     style = Style.of(
         compression=compression,
         level=level,
@@ -150,11 +180,14 @@ def save(
         photometric=photometric,
         description=description,
         tags=tags,
+        imagej=imagej,
+        ome=ome,
+        metadata=metadata,
         durability=durability,
         workers=workers,
     )
-    pieces = pages_of(array, axes)
-    with _new_file(path, pieces.dtype, bigtiff, workers) as file, AppendTiff(file, style, pieces.dtype) as stack:
+    number = style.bigtiff_number(bigtiff)
+    with _new_file(path, pieces.dtype, number, workers) as file, AppendTiff(file, style, pieces.dtype) as stack:
         stack.extend(pieces.pages, batch=1 << 62)
         file.source.handle.publish(durable=style.durable)
 
@@ -173,13 +206,12 @@ def resume(
 
 
 @contextmanager
-def _new_file(path: Path, dtype: np.dtype[Any], bigtiff: bool | str, workers: int | None) -> Iterator[OpenFile]:  # noqa: FBT001  # what the user gave
+def _new_file(path: Path, dtype: np.dtype[Any], bigtiff: int, workers: int | None) -> Iterator[OpenFile]:
     """Make a file without pages and without a name; it is gone when the block raises something."""
-    number = bigtiff_number(bigtiff)
     try:
         source = Source(path, "x")
         try:
-            source.handle.begin(bigtiff=number, big_endian=is_big_endian(dtype))
+            source.handle.begin(bigtiff=bigtiff, big_endian=is_big_endian(dtype))
             yield OpenFile.of(source, workers, 64 << 20, "default")
         except BaseException:
             source.close()

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lazytiff import _shapes
+from lazytiff import _metadata, _shapes
 from lazytiff._limits import limits
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from numpy.typing import NDArray
 
@@ -47,7 +47,41 @@ def pages_of(array: Any, axes: str | None = None) -> Pieces:
     letters = _own_axes(array, shape) if axes is None else axes
     _shapes.sizes(shape, letters)
     _shapes.check_dtype(array.dtype)
-    return Pieces(shape, array.dtype, letters, _pages(array, shape, letters))
+    return Pieces(shape, array.dtype, letters, _pages(array, shape, letters.count("I")))
+
+
+def planes_of(array: Any, axes: str | None, metadata: Mapping[str, Any] | None) -> tuple[Pieces, dict[str, Any] | None]:
+    """Return the pages of an array with any of the axes T, Z and C before theirs; and the metadata with their sizes.
+
+    The axes are those of the metadata, of `axes`, or of the array itself; a single one without a name is T. Pages are
+    taken in C order, no more at a time than `pages_of` takes.
+    """
+    if isinstance(array, np.ndarray) or not _is_array(array):
+        array = unmasked(array)
+    shape = _shape(array)
+    leading, page = _named_axes(array, shape, (metadata or {}).get("axes"), axes)
+    count = len(leading)
+    flat = (math.prod(shape[:count]), *shape[count:]) if count else shape
+    _shapes.sizes(flat, "I" * bool(count) + page)
+    _shapes.check_dtype(array.dtype)
+    pieces = Pieces(shape, array.dtype, leading + page, _pages(array, shape, count))
+    return pieces, _metadata.sized(metadata, leading, shape[:count])
+
+
+def _named_axes(array: Any, shape: tuple[int, ...], told: Any, given: str | None) -> tuple[str, str]:
+    """Return the letters of the axes before a page's, and of a page's."""
+    own = getattr(array, "axes", None) if isinstance(getattr(array, "axes", None), str) else None
+    for letters in (told, given, own, _shapes.default_axes(shape)):
+        if not isinstance(letters, str):
+            continue
+        leading, page = _metadata.split_axes(letters)
+        page = page or ("YX" if len(shape) - len(leading) == 2 else "YXS")  # noqa: PLR2004
+        leading = "T" if len(leading) == 1 and leading not in "TZC" else leading
+        if len(leading) + len(page) == len(shape):
+            return leading, page
+        if letters is not own:
+            break
+    raise ValueError(f"shape {shape}: the letters of all axes must be given, as in metadata={{'axes': 'TZCYX'}}")
 
 
 def _is_array(array: Any) -> bool:
@@ -81,14 +115,17 @@ def _own_axes(array: Any, shape: tuple[int, ...]) -> str:
     return _shapes.default_axes(shape)
 
 
-def _pages(array: Any, shape: tuple[int, ...], axes: str) -> Iterator[NDArray[Any]]:
-    if axes[0] != "I":
+def _pages(array: Any, shape: tuple[int, ...], leading: int) -> Iterator[NDArray[Any]]:
+    """Yield the pages behind so many leading axes, in C order."""
+    if not leading:
         yield _read(array[...], shape, array.dtype)
     elif isinstance(array, np.ndarray):
-        yield from array
+        yield from array if leading == 1 else (array[index] for index in np.ndindex(shape[:leading]))
     else:
-        for begin, end in _spans(array, shape):
-            yield from _read(array[begin:end], (end - begin, *shape[1:]), array.dtype)
+        for outer in np.ndindex(shape[: leading - 1]):
+            for begin, end in _spans(array, shape, leading - 1):
+                key = (*outer, slice(begin, end)) if outer else slice(begin, end)
+                yield from _read(array[key], (end - begin, *shape[leading:]), array.dtype)
 
 
 def _read(part: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -102,12 +139,12 @@ def _read(part: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[An
     return pixels
 
 
-def _spans(array: Any, shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:
-    """Yield ranges of pages that are taken at a time: whole chunks, as many as make _TOGETHER_BYTES, or one."""
-    page_bytes = math.prod(shape[1:]) * array.dtype.itemsize
+def _spans(array: Any, shape: tuple[int, ...], axis: int) -> Iterator[tuple[int, int]]:
+    """Yield ranges along an axis: pages that are taken at a time, of whole chunks, _TOGETHER_BYTES or one."""
+    page_bytes = math.prod(shape[axis + 1 :]) * array.dtype.itemsize
     most = _TOGETHER_BYTES // page_bytes
     begin = end = 0
-    for chunk in _chunks(array, shape[0]):
+    for chunk in _chunks(array, shape, axis):
         splits = chunk > most and chunk * page_bytes > limits.implicit()  # then rather computed twice
         for length in itertools.repeat(1, chunk) if splits else (chunk,):
             if length and begin < end and end + length > begin + most:
@@ -117,10 +154,10 @@ def _spans(array: Any, shape: tuple[int, ...]) -> Iterator[tuple[int, int]]:
     yield begin, end
 
 
-def _chunks(array: Any, pages: int) -> Iterable[int]:
-    """Return how many pages the array's chunks have, one after the other; 1 where there are no chunks."""
-    chunks = getattr(array, "chunks", None)
-    along = chunks[0] if isinstance(chunks, tuple) and len(chunks) == len(array.shape) else 1
+def _chunks(array: Any, shape: tuple[int, ...], axis: int) -> Iterable[int]:
+    """Return how many pages the array's chunks have along an axis, one after the other; 1 where there are no chunks."""
+    chunks, pages = getattr(array, "chunks", None), shape[axis]
+    along = chunks[axis] if isinstance(chunks, tuple) and len(chunks) == len(array.shape) else 1
     if isinstance(along, int):  # as in h5py and zarr; dask tells the length of each
         along = (*itertools.repeat(along, pages // along), pages % along) if along > 0 else ()
     return along if sum(along) == pages else itertools.repeat(1, pages)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypedDict
 
 import numpy as np
 
-from lazytiff import _binding, _codecs
+from lazytiff import _binding, _codecs, _descriptions
+from lazytiff._metadata import metadata_of
 from lazytiff._shapes import check_dtype
 from lazytiff._tag_types import SHORT
 from lazytiff._tag_values import NewTag, new_tags, stamped
@@ -16,10 +17,11 @@ from lazytiff._tag_values import NewTag, new_tags, stamped
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from lazytiff._metadata import Metadata
     from lazytiff._pages import FrameType
     from lazytiff._tags import Tags
 
-_DESCRIPTION, _COLOUR_MAP = 270, 320
+_DESCRIPTION, _X_RESOLUTION, _Y_RESOLUTION, _RESOLUTION_UNIT, _COLOUR_MAP = 270, 282, 283, 296, 320
 _PALETTE_BITS = 16
 KINDS = {"b": 1, "u": 2, "i": 3, "f": 4, "c": 5}  # enum lzt_kind
 _PHOTOMETRIC = {"miniswhite": 0, "minisblack": 1, "rgb": 2, "palette": 3, "mask": 4, "cmyk": 5, "ycbcr": 6, "cielab": 8}
@@ -39,6 +41,9 @@ class Options(TypedDict, total=False):
     photometric: str | None
     description: str | bytes | None
     tags: Mapping[str | int, Any] | None
+    imagej: bool
+    ome: bool
+    metadata: Mapping[str, Any] | None
     durability: str
     workers: int | None
 
@@ -54,6 +59,7 @@ class Style:
     photometric: int
     tags: list[NewTag]
     description: list[NewTag]  # of the first page alone
+    metadata: Metadata | None  # that the first page's description is made of
     durable: bool
     workers: int | None
 
@@ -68,6 +74,9 @@ class Style:
         photometric: str | None = None,
         description: str | bytes | None = None,
         tags: Mapping[str | int, Any] | None = None,
+        imagej: bool = False,
+        ome: bool = False,
+        metadata: Mapping[str, Any] | None = None,
         durability: str = "process",
         workers: int | None = None,
     ) -> Style:
@@ -78,17 +87,18 @@ class Style:
             raise ValueError(f"workers must be at least 1, not {workers}")
         if photometric is not None and photometric not in list(_PHOTOMETRIC):
             raise ValueError(f"photometric must be one of {', '.join(_PHOTOMETRIC)}, not {photometric!r}")
-        own = new_tags(tags)
-        if description is not None and any(tag.number == _DESCRIPTION for tag in own):
-            raise ValueError("ImageDescription is there twice: as `description` and among `tags`")
+        own, told = new_tags(tags), metadata_of(metadata, imagej=imagej, ome=ome)
+        if any(tag.number == _DESCRIPTION for tag in own) + (description is not None) + (told is not None) > 1:
+            raise ValueError("ImageDescription is there twice: `description`, `tags` or `imagej`, `ome` and `metadata`")
         return cls(
             compression=0 if compression is None else _codecs.writable(compression),
             level=_level(level),
             predictor=_predictor(predictor),
             chunk=_chunk(chunk_shape),
             photometric=-1 if photometric is None else _PHOTOMETRIC[photometric],
-            tags=own,
+            tags=own + _resolution(own, told),
             description=[] if description is None else new_tags({_DESCRIPTION: description}),
+            metadata=told,
             durable=durability == "power",
             workers=workers,
         )
@@ -124,6 +134,20 @@ class Style:
                 f"photometric='palette' takes the tag ColorMap of {3 << bits} numbers: reds, greens, blues"
             )
 
+    def bigtiff_number(self, bigtiff: bool | str) -> int:  # noqa: FBT001  # what the user gave
+        """Return True, False or "auto" as 1, 0 or -1; ImageJ's files are classic ones."""
+        number = bigtiff_number(bigtiff)
+        if self.metadata is None or self.metadata.kind != "imagej":
+            return number
+        if number == 1:
+            raise ValueError("bigtiff=True does not go with imagej=True: ImageJ opens no BigTIFF files")
+        return 0
+
+    def check_form(self, form: dict[str, Any], dtype: np.dtype[Any]) -> None:
+        """Raise ValueError when pages in that form, with its defaults, are none for the program of the metadata."""
+        if self.metadata is not None:
+            _descriptions.check_form(self.metadata, form, dtype)
+
     def stamped_tags(self) -> list[NewTag]:
         """Return the tags of every page, with the name of this program among them."""
         return stamped(self.tags, _binding.version())
@@ -157,6 +181,17 @@ def bigtiff_number(bigtiff: bool | str) -> int:  # noqa: FBT001  # what the user
     if bigtiff not in list(_BIGTIFF):
         raise ValueError(f"bigtiff must be True, False or 'auto', not {bigtiff!r}")
     return _BIGTIFF[bigtiff]
+
+
+def _resolution(tags: list[NewTag], metadata: Metadata | None) -> list[NewTag]:
+    """Return tags of pixels in the unit of the description, which ResolutionUnit 1 says, as ImageJ has it."""
+    if metadata is None or metadata.kind != "imagej" or metadata.pixel_size is None:
+        return []
+    y, x = metadata.pixel_size
+    found = new_tags({_X_RESOLUTION: 1 / x, _Y_RESOLUTION: 1 / y, _RESOLUTION_UNIT: 1})
+    if {tag.number for tag in tags} & {tag.number for tag in found}:
+        raise ValueError("the resolution is there twice: among `tags` and as pixel_size of `metadata`")
+    return found
 
 
 def is_big_endian(dtype: np.dtype[Any]) -> bool:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import errno
 from collections import deque
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from lazytiff import _binding, _codecs, _pool
 from lazytiff.errors import FileFullError, LockedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import NoReturn
 
     from numpy.typing import NDArray
@@ -100,21 +100,33 @@ class PageWriter:
 
     def write(self, page: Pixels | _Encoding, tags: Sequence[NewTag]) -> None:
         """Write a page without publishing it."""
-        try:
+        with self._noting():
             self._writer.write(page.parcel() if isinstance(page, _Encoding) else page, tags)
-        except OSError as error:
-            self._note(error)
-            raise
 
     def publish(self) -> None:
         """Publish all pages that were written."""
         try:
-            self._writer.publish()
-        except OSError as error:
-            self._note(error)
-            raise
+            with self._noting():
+                self._writer.publish()
         finally:
             self.pages = self._writer.pages
+
+    def count(self, inside: int, per: int, least: int) -> None:
+        """Have eight digits at that byte of the first page's description count steps of so many pages."""
+        with self._noting():
+            self._writer.set_counter(inside, per, least)
+
+    def redescribe(self, text: bytes) -> None:
+        """Give the first page another description, which ends with a NUL."""
+        with self._noting():
+            self._writer.redescribe(text)
+
+    def flush(self) -> None:
+        """Wait until all pages that are published are on the disk."""
+        if self._dead:
+            self._refuse()
+        with self._noting():
+            self._writer.flush()
 
     def encodes(self, page: Pixels) -> bool:
         """Whether the page has to be encoded, and is worth other threads' while."""
@@ -129,6 +141,14 @@ class PageWriter:
     def is_dead(self) -> bool:
         """Whether a write failed, after which this writer takes no page any more."""
         return bool(self._dead)
+
+    @contextmanager
+    def _noting(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            self._note(error)
+            raise
 
     def _note(self, error: OSError) -> None:
         """Remember what failed: nobody knows what the file holds behind its last page."""

@@ -101,6 +101,7 @@ def read_all(path):
 # ---- what other programs wrote
 
 
+@pytest.mark.filterwarnings("ignore:.*its description tells ImageJ of 3 pages")
 @pytest.mark.parametrize("name", TIFFFILE)
 def test_files_of_tifffile(name, path):
     """All pages of before are there, and the new ones, stored as the last one was; only a link was changed."""

@@ -16,15 +16,15 @@ ROOT = Path(__file__).parents[1]
 
 # From the ground up. A module imports from its own floor and from those below.
 FLOORS = [
-    {"errors", "_dimensions", "_summary", "_tag_names", "_tag_packing", "_tag_types"},
+    {"errors", "_dimensions", "_metadata", "_summary", "_tag_names", "_tag_packing", "_tag_types"},
     {"_binding"},
     {"_bands", "_gather", "_indexing", "_keys"}  # index arithmetic
     | {"_capacity", "_choice", "_chunks", "_codecs", "_extents", "_limits"}
     | {"_pages", "_subfiles", "_tags"}  # page table and tags
     | {"_imagej", "_micromanager", "_ome_xml", "_resolution", "_shaped"}  # what descriptions say
-    | {"_pieces", "_shapes", "_style", "_tag_values"}  # what is to be written
+    | {"_descriptions", "_pieces", "_shapes", "_style", "_tag_values"}  # what is to be written
     | {"_mapping", "_source", "_warn"},  # handles and lifetime
-    {"_cache", "_file", "_growth", "_pool", "_reading", "_shelf", "_writer"},
+    {"_cache", "_counting", "_file", "_growth", "_pool", "_reading", "_shelf", "_writer"},
     {"_array", "_assignment", "_file_array", "_growing", "_levels", "_recipe", "_refreshing"}
     | {"_hyperstack", "_joined", "_many"}  # arrays of arrays
     | {"_described", "_micromanager_set", "_ome_set", "_placed"},
@@ -61,7 +61,8 @@ PURE |= {
     "_subfiles",
     "_tags",
 }  # numbers and numpy: no files
-PURE |= {"_pieces", "_shapes", "_style", "_summary", "_tag_packing", "_tag_types", "_tag_values"}
+PURE |= {"_descriptions", "_metadata", "_pieces", "_shapes", "_style", "_summary"}
+PURE |= {"_tag_packing", "_tag_types", "_tag_values"}
 FILES = {"io", "mmap", "os", "pathlib", "shutil", "tempfile"}
 
 MODULES = {file.stem: ast.parse(file.read_text(encoding="utf-8")) for file in sorted((ROOT / "lazytiff").glob("*.py"))}

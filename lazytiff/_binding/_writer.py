@@ -130,6 +130,21 @@ class Writer:
         if lib.lzt_writer_publish(self._handle, self._error) != lib.LZT_OK:
             self._fail(self._error)
 
+    def set_counter(self, inside: int, per: int, least: int) -> None:
+        """Have eight digits at that byte of the first page's description count steps of so many pages."""
+        if lib.lzt_writer_set_counter(self._handle, inside, per, least, self._error) != lib.LZT_OK:
+            self._refuse()
+
+    def redescribe(self, text: bytes) -> None:
+        """Give the first page another description, which ends with a NUL."""
+        if lib.lzt_writer_redescribe(self._handle, text, len(text), self._error) != lib.LZT_OK:
+            self._fail(self._error)
+
+    def flush(self) -> None:
+        """Wait until all pages that are published are on the disk."""
+        if lib.lzt_writer_flush(self._handle, self._error) != lib.LZT_OK:
+            self._fail(self._error)
+
     @property
     def pages(self) -> int:
         """Pages that are published."""

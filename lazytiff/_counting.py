@@ -1,0 +1,105 @@
+"""The first page's description while a stack grows: what it says of the axes, and that it goes on counting."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from lazytiff import _binding, _descriptions
+from lazytiff._tag_types import ASCII
+from lazytiff._tag_values import new_tags
+from lazytiff._warn import warn
+from lazytiff.errors import TiffError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from lazytiff._file import OpenFile
+    from lazytiff._metadata import Metadata
+    from lazytiff._style import Style
+    from lazytiff._tag_values import NewTag
+    from lazytiff._writer import PageWriter
+
+_DESCRIPTION = 270
+_RESOLUTIONS = ("YResolution", "XResolution")
+
+
+def first_tags(
+    style: Style, writer: PageWriter, file: OpenFile, form: dict[str, Any], dtype: np.dtype[Any]
+) -> list[NewTag]:
+    """Return the tags that the first page alone has, in that form; have the writer count where they tell of axes."""
+    if style.metadata is None:
+        return style.description
+    style.check_form(form, dtype)
+    _descriptions.check_size(style.metadata, form)
+    found = _describe(style.metadata, file, form, dtype)
+    writer.count(found.inside, found.per, found.least)
+    return new_tags({_DESCRIPTION: found.text})
+
+
+def go_on(style: Style, writer: PageWriter, file: OpenFile, form: dict[str, Any], dtype: np.dtype[Any]) -> None:
+    """Go on counting in a file that has pages, by the description that it has or, if that is asked for, another one."""
+    text = _text_of(file)
+    if style.metadata is None:
+        _count_on(writer, file, text)
+        return
+    style.check_form(form, dtype)
+    _descriptions.check_size(style.metadata, form)
+    if style.metadata.kind == "imagej":
+        _check_imagej(style.metadata, writer, file)
+    found = _describe(style.metadata, file, form, dtype)
+    if not _descriptions.is_same(found.text, text):
+        writer.redescribe(found.text)
+        file.refresh()
+    writer.count(found.inside, found.per, found.least)
+
+
+def _text_of(file: OpenFile) -> bytes:
+    """Return the first page's description; nothing where it cannot be read, which is no reason not to append."""
+    try:
+        kind, _, text = file.table.tags(0).raw(_DESCRIPTION) or (ASCII, 0, b"")
+    except (KeyError, TiffError):
+        return b""
+    return text if kind == ASCII else b""
+
+
+def _describe(
+    metadata: Metadata, file: OpenFile, form: dict[str, Any], dtype: np.dtype[Any]
+) -> _descriptions.Described:
+    stored = dtype.newbyteorder(">" if file.table.big_endian else "<")
+    creator = f"lazytiff v{_binding.version()}"
+    return _descriptions.describe(metadata, form, stored, creator, len(file.table))
+
+
+def _count_on(writer: PageWriter, file: OpenFile, text: bytes) -> None:
+    found, pages = _descriptions.counted(text), len(file.table)
+    if found is not None:
+        try:
+            writer.count(found.inside, found.per, found.least)
+        except ValueError:  # another program has moved the text to where it cannot be changed at once
+            pass
+        else:
+            return
+    kind = (
+        "ome"
+        if found is not None and found.least
+        else "imagej"
+        if found is not None
+        else _descriptions.told(text, pages)
+    )
+    if kind:
+        program = {"imagej": "ImageJ", "ome": "OME"}[kind]
+        warn(
+            f"{file.source.name}: its description tells {program} of {pages} pages, and stays as it is when others are "
+            f"appended; lazytiff.open(path, 'a', {kind}=True, metadata=...) writes one that counts them"
+        )
+
+
+def _check_imagej(metadata: Metadata, writer: PageWriter, file: OpenFile) -> None:
+    """Raise ValueError where ImageJ would not open the file, or not find the size of pixels."""
+    if writer.bigtiff:
+        raise ValueError(f"{file.source.name}: imagej=True does not go with BigTIFF files, which ImageJ does not open")
+    tags = file.table.tags(0)
+    there = tuple(tags.get(name) for name in _RESOLUTIONS)
+    wanted = metadata.pixel_size and tuple(1 / size for size in metadata.pixel_size)
+    if wanted and not all(old and abs(old / new - 1) < 1e-6 for old, new in zip(there, wanted, strict=True)):  # noqa: PLR2004
+        raise ValueError(f"{file.source.name}: ImageJ takes pixel_size from the first page's resolution, which stays")
