@@ -136,8 +136,8 @@ def open(
         With mode "a": of the pages of a file that has none yet.
     options
         With mode "a": how pages to come are stored, as for `lazytiff.empty` (but for bigtiff, which is as it is found);
-        what is not said is as in the last page. A file that was made with `imagej`, `ome` or `metadata` counts on without
-        them; another one gets a new description by them, which counts from then on.
+        what is not said is as in the last page. A file that was made with `imagej`, `ome` or `metadata` counts on
+        without them; another one gets a new description by them, which counts from then on.
 
     Returns
     -------
