@@ -15,13 +15,14 @@ from lazytiff._resolution import steps_of_tags
 from lazytiff.errors import TiffError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import numpy as np
     from numpy.typing import NDArray
 
     from lazytiff._array import TiffArray
     from lazytiff._file import OpenFile
+    from lazytiff._many import MultiTiff
     from lazytiff._pages import FrameType
 
 
@@ -32,7 +33,7 @@ class _Description:
     placed: Placed | None
     steps: dict[str, Step] = field(default_factory=dict)
     frame: FrameType | None = None  # of the pages
-    base: TiffArray | None = None  # made when it is first needed
+    base: TiffArray | None = None  # of the hyperstack, where that is not the array; made when it is first needed
 
 
 class DescribedArray(FileArray):
@@ -124,9 +125,10 @@ class DescribedArray(FileArray):
         placed = described.placed
         if placed is None or self._shows(placed):
             return self
-        if described.base is None:
-            described.base = self._base_of(placed)
-        return HyperStack(described.base, replace(placed.dimensions, steps=described.steps), placed.why)
+        base: TiffArray = self
+        if placed.open_base is not None or not self._has_pages:
+            base = described.base = self._base_of(placed) if described.base is None else described.base
+        return HyperStack(base, replace(placed.dimensions, steps=described.steps), placed.why, keep=self)
 
     def _shows(self, placed: Placed) -> bool:
         """Tell whether the array has these axes itself."""
@@ -135,11 +137,23 @@ class DescribedArray(FileArray):
         return not placed.dimensions.letters and placed.open_base is None
 
     def _base_of(self, placed: Placed) -> TiffArray:
-        if placed.open_base is not None:
-            base = placed.open_base()
-            self._file.source.at_close(base.close)
-            return base
-        return self if self._has_pages else FileArray(self._file, self._numbers, squeeze=False)
+        if placed.open_base is None:
+            return FileArray(self._file, self._numbers, squeeze=False)
+        return opened_with(self._file, placed.open_base)
+
+
+def opened_with(file: OpenFile, open_base: Callable[[], MultiTiff]) -> MultiTiff:
+    """Open the files of a set, which are closed with the one that tells of them."""
+    base = open_base()
+    file.source.at_close(base.close)
+    return base
+
+
+def images(file: OpenFile) -> list[Placed]:
+    """Return the images that the OME-XML of a file tells of; none without OME-XML."""
+    text = description(file)
+    is_ome = _ome_xml.is_ome(text.decode("utf-8", "replace"))
+    return list(map(_squeezed, _ome_set.images(file, text))) if is_ome else []
 
 
 def _describe(file: OpenFile, numbers: NDArray[np.intp]) -> _Description:

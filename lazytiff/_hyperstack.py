@@ -27,9 +27,17 @@ class HyperStack(TiffArray):
     """
 
     def __init__(
-        self, base: TiffArray, dimensions: Dimensions, why: Callable[[int], str], fill: ArrayLike | None = None
+        self,
+        base: TiffArray,
+        dimensions: Dimensions,
+        why: Callable[[int], str],
+        *,
+        fill: ArrayLike | None = None,
+        keep: object = None,
     ) -> None:
+        """why: says why a plane is missing; keep: what would close base if it were gone."""
         self.base = base
+        self._keep = keep
         self._dimensions = dimensions
         planes = dimensions.planes
         self._planes = np.arange(dimensions.count).reshape(dimensions.sizes) if planes is None else planes
@@ -86,7 +94,7 @@ class HyperStack(TiffArray):
         castable = not scalar.ndim and np.can_cast(np.min_scalar_type(scalar), self.dtype, "same_kind")
         if not castable or (self.dtype.kind in "bui" and scalar.astype(self.dtype) != scalar):
             raise ValueError(f"{value!r} is no value of {self.dtype}")
-        return HyperStack(self.base, self._dimensions, self._why, scalar.astype(self.dtype))
+        return HyperStack(self.base, self._dimensions, self._why, fill=scalar.astype(self.dtype), keep=self._keep)
 
     def _view(self) -> NDArray[Any] | None:
         whole = self.base._view() if self._has_all and self._planes.size else None  # noqa: SLF001  # same class

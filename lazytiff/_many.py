@@ -161,7 +161,11 @@ class MultiTiff(Closing, Joined):
     @property
     def pages(self) -> Sequence[TiffPage]:
         """All pages, each a lazy array with its own tags. One that is kept keeps its file open, beside the 64."""
-        return _Pages(self._shelf, self._starts, self._length)
+        return _Pages(self)
+
+    def _page(self, number: int) -> TiffPage:
+        ((part, local, _),) = split(np.array([number]), self._starts)
+        return TiffPage(self._shelf.open_for_good(part), int(local[0]))
 
     @property
     def tags(self) -> Tags:
@@ -194,17 +198,15 @@ class MultiTiff(Closing, Joined):
 class _Pages(Sequence[TiffPage]):
     """Pages of many files, each made when it is asked for: a read-only sequence."""
 
-    def __init__(self, shelf: Shelf, starts: NDArray[np.intp], length: int) -> None:
-        self._shelf, self._starts, self._numbers = shelf, starts, range(length)
+    def __init__(self, array: MultiTiff) -> None:
+        self._array = array
 
     def __len__(self) -> int:
-        return len(self._numbers)
+        return len(self._array)
 
     def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return [self[number] for number in self._numbers[index]]
-        ((part, local, _),) = split(np.array([self._numbers[index]]), self._starts)
-        return TiffPage(self._shelf.open_for_good(part), int(local[0]))
+        chosen = range(len(self))[index]
+        return self._array._page(chosen) if isinstance(chosen, int) else list(map(self._array._page, chosen))  # noqa: SLF001
 
 
 def paths_of(file: Any) -> list[str] | None:

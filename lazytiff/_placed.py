@@ -46,6 +46,12 @@ class Placed:
         return replace(self, dimensions=replace(self.dimensions, planes=positions[planes]))
 
     @property
+    def numbers(self) -> NDArray[np.intp]:
+        """The numbers of all planes; -1 where there is none."""
+        dimensions = self.dimensions
+        return np.arange(dimensions.count).reshape(dimensions.sizes) if dimensions.planes is None else dimensions.planes
+
+    @property
     def in_order(self) -> bool:
         """Whether the planes are the first pages, in their order."""
         planes = self.dimensions.planes

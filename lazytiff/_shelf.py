@@ -34,7 +34,8 @@ class _Lent:
 class Shelf:
     """Files by their number, lent one at a time. Threads may share it; a child of fork begins with none open.
 
-    check: is given each file that was opened, and raises when it is not the one that it should be.
+    check: a method that is given each file that was opened, and raises when it is not the one that it should be. It is
+    held weakly: its object has the shelf.
     """
 
     def __init__(
@@ -50,7 +51,7 @@ class Shelf:
         self._codecs = codecs if isinstance(codecs, str) else tuple(codecs)
         check_settings(workers, cache_bytes, self._codecs)
         self._cache = ChunkCache(cache_bytes)
-        self._check = check
+        self._check = weakref.WeakMethod(check)
         self._kept: weakref.WeakSet[Source] = weakref.WeakSet()
         self._closed = False
         self.renew()
@@ -83,7 +84,9 @@ class Shelf:
         shared = self._cache, ("file", number)
         file = OpenFile.open(self.paths[number], self.workers, 0, self._codecs, shared=shared)
         try:
-            self._check(number, file)
+            check = self._check()
+            if check is not None:
+                check(number, file)
         except BaseException:
             file.source.close()
             raise

@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from lazytiff._choice import frame_types
+import numpy as np
+
+from lazytiff._choice import choose_stack, frame_types
+from lazytiff._described import images, opened_with
 from lazytiff._file import Opened, OpenFile
 from lazytiff._file_array import PageList
+from lazytiff._hyperstack import HyperStack
 from lazytiff._lazy import LazyTiff
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
+    from lazytiff._array import TiffArray
     from lazytiff._file_array import TiffPage
+    from lazytiff._placed import Placed
 
 
 class TiffFile(Opened):
@@ -48,6 +53,23 @@ class TiffFile(Opened):
         array = LazyTiff(self._file, pages, squeeze=False)
         array._chosen = pages.tolist()  # noqa: SLF001  # of an array that is being made
         return array
+
+    @property
+    def images(self) -> list[TiffArray]:
+        """One array with named axes for each image of an OME-TIFF file or set; of other files each stack's hyperstack.
+
+        Raises what `hyperstack` raises, and FrameTypeError for an image whose planes are no stack.
+        """
+        return list(map(self._image, images(self._file))) or [stack.hyperstack for stack in self.stacks]
+
+    def _image(self, placed: Placed) -> TiffArray:
+        if placed.open_base is not None:
+            base: TiffArray = opened_with(self._file, placed.open_base)
+            return HyperStack(base, placed.dimensions, placed.why, keep=self)
+        table, planes = self._file.table, placed.numbers
+        pages = choose_stack(table, np.unique(planes[planes >= 0]).tolist())
+        found = placed.among(pages, len(table)) or placed
+        return HyperStack(self._stack(pages), found.dimensions, placed.why, keep=self)
 
     @property
     def bigtiff(self) -> bool:

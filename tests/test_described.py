@@ -1,8 +1,11 @@
 """Axes, sizes, resolution and hyperstack: what files say of their pages, whoever wrote them."""
 
+import gc
 import logging
+import os
 import uuid
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -220,6 +223,34 @@ def test_several_images(tmp_path):
         assert second.hyperstack.axes == "TYX"
         assert_same(first.hyperstack.copy(), pixels)
         assert_same(second.hyperstack.filled()[:2], small)
+        one, two = tif.images
+        assert_same(one.copy(), pixels)
+        assert_same(two.filled()[:2], small)
+        assert (two.axes, two.missing) == ("TYX", 2)
+    with pytest.raises(lazytiff.ClosedError):
+        one[0]
+
+
+def test_images_of_one_frame_type(tmp_path):
+    """Images whose pages look alike, as positions do, are apart."""
+    pixels = stack(2, 3, 8, 9)
+    with tifffile.TiffWriter(tmp_path / "a.ome.tif", ome=True) as out:
+        for position in pixels:
+            out.write(position, photometric="minisblack", metadata={"axes": "ZYX"})
+    with lazytiff.TiffFile(tmp_path / "a.ome.tif") as tif:
+        assert [image.axes for image in tif.images] == ["ZYX", "ZYX"]
+        for image, position in zip(tif.images, pixels, strict=True):
+            assert_same(image.copy(), position)
+    with lazytiff.open(tmp_path / "a.ome.tif") as img:
+        assert (len(img), img.sizes["Z"]) == (6, 3)
+
+
+def test_images_of_other_files(tmp_path):
+    """Files without OME-XML have the hyperstacks of their stacks as images."""
+    tifffile.imwrite(tmp_path / "a.tif", stack(3, 2, 8, 9), imagej=True, metadata={"axes": "TCYX"})
+    with lazytiff.TiffFile(tmp_path / "a.tif") as tif:
+        (image,) = tif.images
+        assert_same(image.copy(), stack(3, 2, 8, 9))
 
 
 @pytest.mark.parametrize("options", [{"ome": True}, {"imagej": False}])
@@ -276,6 +307,65 @@ def test_ome_set(tmp_path, master, opened):
         assert img.hyperstack.base is hyper.base
     with pytest.raises(lazytiff.ClosedError):
         hyper[0]
+
+
+def test_hyperstack_keeps_its_files(tmp_path):
+    """A hyperstack can be had from an array that nobody keeps."""
+    made = Set(tmp_path)
+    hyper = lazytiff.open(tmp_path / made.names[1]).hyperstack
+    gc.collect()
+    assert_same(hyper.copy(), made.pixels)
+    assert_same(hyper.filled(1).copy(), made.pixels)
+
+
+def test_freed_at_once(tmp_path):
+    """Arrays, hyperstacks and the files of their sets are freed when nobody has them any more, without a collector."""
+    made = Set(tmp_path)
+    paths = [str(tmp_path / name) for name in made.names]
+    gc.collect()
+    gc.disable()
+    try:
+        before = len(os.listdir("/proc/self/fd")) if os.path.exists("/proc/self/fd") else 0
+        for opened in (made.names[0], paths, [paths[0]]):
+            img = lazytiff.open(tmp_path / opened if isinstance(opened, str) else opened)
+            _ = img.hyperstack[...], img.axes, img[0]
+            alive = weakref.ref(img)
+            del img, _
+            assert alive() is None
+        assert not before or len(os.listdir("/proc/self/fd")) == before
+    finally:
+        gc.enable()
+
+
+def test_chosen_pages(tmp_path):
+    """Chosen pages that are not all of the stack have no names; those of the whole, in another order, have."""
+    pixels = stack(3, 2, 8, 9)
+    tifffile.imwrite(tmp_path / "a.ome.tif", pixels, ome=True, photometric="minisblack", metadata={"axes": "TCYX"})
+    with lazytiff.open(tmp_path / "a.ome.tif", pages=slice(1, 4)) as img:
+        assert img.hyperstack is img
+        assert img.axes == "IYX"
+    with lazytiff.open(tmp_path / "a.ome.tif", pages=slice(None, None, -1)) as img:
+        assert img.hyperstack.axes == "TCYX"
+        assert_same(img.hyperstack.copy(), pixels)
+    with lazytiff.open(tmp_path / "a.ome.tif", pages=3) as img:
+        assert (img.axes, img.sizes) == ("YX", {"Y": 8, "X": 9})
+
+
+def test_growing(tmp_path):
+    """The axes of an array that grows are those of the pages that it has."""
+    pixels = stack(7, 8, 9)
+    about = {"axes": "TZ", "sizes": {"Z": 2}}
+    with lazytiff.empty(tmp_path / "a.ome.tif", "u2", ome=True, metadata=about) as out:
+        assert out.sizes == {"I": 0, "Y": 0, "X": 0}
+        out.extend(pixels[:4])
+        with lazytiff.open(tmp_path / "a.ome.tif") as img:
+            assert out.sizes == img.sizes == {"T": 2, "Z": 2, "Y": 8, "X": 9}
+            out.extend(pixels[4:])
+            assert img.sizes["T"] == 2
+            img.refresh()
+            assert out.sizes == img.sizes == {"T": 3, "Z": 2, "Y": 8, "X": 9}
+            assert_same(img.hyperstack.copy(), pixels[:6].reshape(3, 2, 8, 9))
+            assert_same(out.hyperstack.copy(), pixels[:6].reshape(3, 2, 8, 9))
 
 
 def test_companion(tmp_path):
@@ -355,13 +445,12 @@ def test_in_memory(tmp_path):
 
 
 def expected_series(path):
-    """Return what tifffile says of a file's first series."""
+    """Return what tifffile says of a file's series."""
     logging.disable(logging.CRITICAL)
     try:
         with tifffile.TiffFile(path) as tif:
             kinds = [kind for kind in ("ome", "imagej", "shaped", "micromanager") if getattr(tif, f"is_{kind}")]
-            series = tif.series[0] if kinds else None
-            return None if series is None else (series.kind, series.axes, series.asarray())
+            return [(series.kind, series.axes, series.asarray()) for series in tif.series] if kinds else []
     finally:
         logging.disable(logging.NOTSET)
 
@@ -378,9 +467,7 @@ def described_files():
 @pytest.mark.parametrize("path", described_files(), ids=lambda path: path.name)
 def test_corpus(path):
     """Axes, shape and pixels are tifffile's, but for parts of OME-TIFF sets, which have those of the whole set."""
-    expected = expected_series(path)
-    assert expected is not None
-    kind, axes, pixels = expected
+    (kind, axes, pixels), *others = expected_series(path)
     with lazytiff.open(path) as img:
         hyper = img.hyperstack
         found = hyper.copy()
@@ -390,3 +477,9 @@ def test_corpus(path):
         return
     assert (hyper.axes, found.shape) == (axes, pixels.shape)
     assert_same(found, pixels)
+    with lazytiff.TiffFile(path) as tif:
+        if kind == "ome":
+            images = [(image.axes, image.copy()) for image in tif.images]
+            assert [letters for letters, _ in images] == [axes, *(other[1] for other in others)]
+            for (_, image), other in zip(images[1:], others, strict=True):
+                assert_same(image, other[2])
