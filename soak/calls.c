@@ -1,6 +1,8 @@
 /* Appends as its arguments say, by the functions of lazytiff.h alone, and prints how many pages are acknowledged after each call.
  *
- * calls PATH BIGTIFF PAGES BATCH DURABLE    BIGTIFF 2: go on with a file; otherwise -1, 0, 1: make one
+ * calls PATH BIGTIFF PAGES BATCH DURABLE COUNTS
+ *
+ * BIGTIFF 2: go on with a file; otherwise -1, 0, 1: make one. COUNTS 1: in the first page's description, which a file that goes on gets anew.
  */
 #include "lazytiff.h"
 
@@ -8,7 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { ROWS = 6, COLUMNS = 50 };
+enum { ROWS = 6, COLUMNS = 50, CHANNELS = 2, DIGITS_AT = 32 };
 
 static struct lzt_error error;
 
@@ -27,6 +29,13 @@ static void draw(uint8_t *pixels, uint64_t number)
         pixels[i] = (uint8_t)((i * 2654435761u >> 13) + number % 251);
 }
 
+/* A description with its count at DIGITS_AT. */
+static struct lzt_new_tag describe(char *text, size_t room, uint64_t pages)
+{
+    const int length = snprintf(text, room, "ImageJ=\nchannels=2\n\n\n\n\n\n\nframes=%08d\n", (int)(pages / CHANNELS));
+    return (struct lzt_new_tag){.tag = 270, .type = 2, .count = (uint64_t)length + 1, .values = text};
+}
+
 static void say(uint64_t pages)
 {
     printf("%d\n", (int)pages);
@@ -35,10 +44,12 @@ static void say(uint64_t pages)
 
 int main(int count, char **arguments)
 {
-    if (count != 6)
+    if (count != 7)
         return 2;
     const char *path = arguments[1];
     const int bigtiff = atoi(arguments[2]), pages = atoi(arguments[3]), batch = atoi(arguments[4]), durable = atoi(arguments[5]);
+    const int counts = atoi(arguments[6]);
+    char text[64];
     struct lzt_source *source;
     struct lzt_table *table;
     struct lzt_writer *writer;
@@ -56,10 +67,15 @@ int main(int count, char **arguments)
     must(lzt_writer_set_form(writer, &form, &error));
     if (bigtiff != 2)
         must(lzt_source_publish(source, durable, &error));
+    const struct lzt_new_tag description = describe(text, sizeof text, lzt_writer_pages(writer));
+    if (counts && lzt_writer_pages(writer) > 0)
+        must(lzt_writer_redescribe(writer, text, description.count, &error));
+    if (counts)
+        must(lzt_writer_set_counter(writer, DIGITS_AT, CHANNELS, 0, &error));
     say(lzt_writer_pages(writer));
     for (int i = 0; i < pages; i++) {
         draw(pixels, lzt_writer_pages(writer) + (uint64_t)(i % batch));
-        must(lzt_writer_write(writer, NULL, &where, NULL, 0, &error));
+        must(lzt_writer_write(writer, NULL, &where, &description, counts && i == 0 && lzt_writer_pages(writer) == 0, &error));
         if (i % batch != batch - 1)
             continue;
         must(lzt_writer_publish(writer, &error));

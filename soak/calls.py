@@ -42,11 +42,12 @@ class Case(NamedTuple):
     batch: int
     before: int | None = None
     hole: int | None = None
+    counts: bool = False  # in the first page's description, which a file that goes on gets anew
 
     @property
     def style(self) -> Style:
         """Return how its pages are stored."""
-        return Style(**STYLE, bigtiff=self.bigtiff)
+        return Style(**STYLE, bigtiff=self.bigtiff, batch=self.batch, described="perhaps" if self.counts else "")
 
 
 def cases(rng: random.Random) -> list[Case]:
@@ -56,6 +57,8 @@ def cases(rng: random.Random) -> list[Case]:
         found += [Case(bigtiff, durable, batch), Case(bigtiff, durable, batch, rng.randint(0, 3))]
         if bigtiff == "auto":
             found.append(Case(bigtiff, durable, batch, rng.randint(1, 3), rng.randint(0, 3 * 1000)))
+        roomy = [case if case.hole is None else case._replace(hole=case.hole + 1000) for case in found[-2:]]
+        found += [case._replace(counts=True) for case in roomy]  # with room for another description
     return found
 
 
@@ -98,7 +101,7 @@ class Killer:
     def run(self, case: Case, path: Path, *options: str) -> subprocess.CompletedProcess[str]:
         """Run the program under strace."""
         kind = {False: 0, True: 1, "auto": -1}[case.bigtiff] if case.before is None else 2
-        command = ["strace", *options, self.program, path, kind, PAGES, case.batch, int(case.durable)]
+        command = ["strace", *options, self.program, path, kind, PAGES, case.batch, int(case.durable), int(case.counts)]
         return subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
 
     def calls(self, case: Case) -> list[tuple[str, int]]:

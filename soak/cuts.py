@@ -288,7 +288,9 @@ class Workshop:
             style = Style.draw(self.rng, 3000, bigtiff=bigtiff, durability=durability)
             drafts.append((style, None, 0, 0, 0))
             if bigtiff != "auto":
-                plain = Style.draw(self.rng, 600, bigtiff=bigtiff, durability=durability, compression=None, tags=False)
+                plain = Style.draw(
+                    self.rng, 600, bigtiff=bigtiff, durability=durability, compression=None, tags=False, described=""
+                )
                 pages = self.rng.randint(1, 3)
                 drafts.append((plain, Disk.of(foreign(plain, pages)), pages, pages, 0))
         return drafts

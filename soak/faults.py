@@ -236,7 +236,8 @@ def styles(rng: random.Random, rounds: int) -> list[Style]:
     for _, bigtiff, durability in itertools.product(range(rounds), [False, True, "auto"], ["process", "power"]):
         found.append(Style.draw(rng, 3000, bigtiff=bigtiff, durability=durability))
         if bigtiff != "auto":
-            found.append(Style.draw(rng, 500, bigtiff=bigtiff, durability=durability, compression=None, tags=False))
+            plain = {"compression": None, "tags": False, "described": ""}
+            found.append(Style.draw(rng, 500, bigtiff=bigtiff, durability=durability, **plain))
     return found
 
 

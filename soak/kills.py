@@ -11,6 +11,7 @@ import logging
 import mmap
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -25,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import tifffile
 from recording import Unavailable, with_path
-from stamped import TAG, Style
+from stamped import CHANNELS, TAG, Style
 from verdict import Damaged, RealFile, check
 
 import lazytiff
@@ -162,6 +163,18 @@ class Cycles:
             right = all(np.array_equal(tif.pages[i].asarray(), self.style.page(i)) for i in some)
             if len(tif.pages) != pages or not right:
                 raise Damaged(f"tifffile reads {len(tif.pages)} pages, or wrong ones, where there are {pages}")
+            counted = (
+                re.search(r'(?:frames=|SizeT=")(\d{8})', tif.pages[0].description) if self.style.described else None
+            )
+            if counted and int(counted[1]) * CHANNELS == pages:  # otherwise it complains of pages beyond
+                self._check_axes(tif, pages)
+
+    def _check_axes(self, tif: tifffile.TiffFile, pages: int) -> None:
+        series = tif.series[0]
+        shape = (pages // CHANNELS, CHANNELS, self.style.rows, self.style.columns)
+        if (series.kind, series.axes, series.shape) != (self.style.described, "TCYX", shape):
+            raise Damaged(f"tifffile sees {series.kind} {series.axes} {series.shape} where there are {pages} pages")
+        self.count["files with the right axes"] += 1
 
     def _check_libtiff(self, pages: int) -> None:
         done = subprocess.run([LIBTIFF, "-D", self.path], capture_output=True, text=True, check=False)

@@ -14,12 +14,17 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+CHANNELS = 2  # of stacks whose description counts
+LEAST_BYTES = 64  # of ImageJ's pages
 TAG, TAG_VALUES = 65001, 5  # of every page, where pages have tags: numbers that follow from the page's
 
 
 @dataclass(frozen=True)
 class Style:
-    """How a stack is stored and written. batch 0: page by page, by append."""
+    """How a stack is stored and written. batch 0: page by page, by append.
+
+    described: what the first page's description counts for, "imagej" or "ome"; "perhaps": it may have none yet.
+    """
 
     rows: int
     columns: int
@@ -29,6 +34,7 @@ class Style:
     tags: bool = False
     durability: str = "process"
     batch: int = 0
+    described: str = ""
 
     @classmethod
     def draw(cls, rng: random.Random, most: int, **members: Any) -> Style:
@@ -45,7 +51,15 @@ class Style:
         if drawn["tags"]:
             drawn["batch"] = 0  # extend gives no page tags of its own
         itemsize = np.dtype(drawn["dtype"]).itemsize
-        return cls(**{"columns": max(1, size // drawn["rows"] // itemsize), **drawn})
+        drawn = {
+            "columns": max(1, size // drawn["rows"] // itemsize),
+            "described": rng.choice(["", "imagej", "ome"]),
+            **drawn,
+        }
+        small = drawn["rows"] * drawn["columns"] * itemsize < LEAST_BYTES
+        if drawn["described"] == "imagej" and (drawn["bigtiff"] is not False or drawn["dtype"] == "<u4" or small):
+            drawn["described"] = "ome"
+        return cls(**drawn)
 
     def members(self) -> dict[str, Any]:
         """Return what makes an equal one."""
@@ -57,9 +71,11 @@ class Style:
 
     def resumed(self, pages: int) -> dict[str, Any]:
         """Return the options of `lazytiff.open(path, "a")` for a file that has so many pages."""
-        first = {"description": "a stack of pages\n" * 3} if self.tags and not pages else {}
-        if not pages:
-            first |= {"compression": self.compression}
+        first: dict[str, Any] = {} if pages else {"compression": self.compression}
+        if self.described and not pages:
+            first |= {self.described: True, "metadata": {"axes": "TC", "sizes": {"C": CHANNELS}}}
+        elif self.tags and not pages:
+            first |= {"description": "a stack of pages\n" * 3}
         return first | {"durability": self.durability}
 
     def tags_of(self, number: int) -> dict[int, Any] | None:

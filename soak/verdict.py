@@ -6,11 +6,12 @@ A file is anything with `read(offset, length)` and `size`: a real one, or one th
 from __future__ import annotations
 
 import os
+import re
 import struct
 import zlib
 from typing import TYPE_CHECKING, Protocol
 
-from stamped import TAG, TAG_VALUES, stored, tag_values
+from stamped import CHANNELS, TAG, TAG_VALUES, stored, tag_values
 
 if TYPE_CHECKING:
     from stamped import Style
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 ORDERS = {b"II": "<", b"MM": ">"}
 TYPES = {1: "B", 2: "B", 3: "H", 4: "I", 5: "Q", 7: "B", 16: "Q"}
 MOST_ENTRIES = 64
+COUNTED = re.compile(rb"\AImageJ=\n[^\0]*\nframes=(\d{8})\n\0\Z|\A<[^\0]* SizeT=\"(\d{8})\"><Channel [^\0]*</OME>\0\Z")
 
 
 class Bytes(Protocol):
@@ -64,10 +66,30 @@ def check(file: Bytes, style: Style, least: int, most: int, foreign: int = 0, *,
     if version not in allowed or (version == 43 and header[4:] != struct.pack(order + "HH", 8, 0)):
         raise Damaged(f"the header is {header!r}")
     big = version != 42
-    pages = _Chain(file, order, style, foreign, big=big).count(8 if big else 4, least, most)
+    chain = _Chain(file, order, style, foreign, big=big)
+    pages = chain.count(8 if big else 4, least, most)
+    check_count(chain.described, style, pages, least)
     if not big and style.bigtiff == "auto":  # what one write of the header would turn the file into
         _Chain(file, order, style, foreign, big=True).count(8, least if both else 0, most)
     return pages
+
+
+def check_count(described: tuple[int, bytes] | None, style: Style, pages: int, least: int) -> None:
+    """Check that the description counts steps that are there, all but those of the publication that was cut off."""
+    if not style.described or described is None:
+        return
+    place, text = described
+    found = COUNTED.match(text)
+    if found is None:
+        raise Damaged(f"the description at {place} is {text!r}")
+    group = 1 if found[1] else 2
+    count, floor = int(found[group]), group - 1  # OME has one step from the beginning
+    if (place + found.start(group)) % 8:
+        raise Damaged(f"the count at {place + found.start(group)} is not aligned")
+    if not max((least - max(style.batch, 1)) // CHANNELS, floor) <= count <= max(pages // CHANNELS, floor):
+        raise Damaged(
+            f"the description counts {count} steps of {CHANNELS}, where {least} pages of {pages} were acknowledged"
+        )
 
 
 def need(file: Bytes, offset: int, length: int) -> bytes:
@@ -84,6 +106,7 @@ class _Chain:
         self.name = "the BigTIFF chain" if big else "the classic chain"
         self.word, self.counts, self.entries = (8, "Q", "HHQ8s") if big else (4, "H", "HHI4s")
         self.offsets = "Q" if big else "I"
+        self.described: tuple[int, bytes] | None = None  # where the first page's description is, and what it is
 
     def count(self, link: int, least: int, most: int) -> int:
         """Walk from a link to the end."""
@@ -126,8 +149,10 @@ class _Chain:
             raise Damaged(f"{self.name}: page {number} has {values[257]} x {values[256]} pixels")
         if style.tags and values[TAG] != tag_values(number):
             raise Damaged(f"{self.name}: the tag of page {number} is {values[TAG]}, {TAG_VALUES} were written")
-        if (270 in values) != (style.tags and number == 0):
+        if (270 in values) != (bool(style.tags or style.described) and number == 0) and style.described != "perhaps":
             raise Damaged(f"{self.name}: page {number} and the description")
+        if number == 0 and 270 in values:
+            self.described = struct.unpack(self.order + self.offsets, fields[270][2])[0], bytes(values[270])
         chunks = [need(self.file, *at) for at in zip(values[273], values[279], strict=True)]
         if values[259] != (1,):
             chunks = [zlib.decompress(chunk) for chunk in chunks]

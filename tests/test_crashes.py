@@ -28,6 +28,7 @@ def test_kills():
     assert count["pages acknowledged"] >= 200 * kills.LEAST
     assert count["kills inside of a call"] >= 0.8 * 200
     assert count["files that reach 4 GiB"] > 0
+    assert count["files with the right axes"] > 0
     if kills.LIBTIFF is None:
         pytest.skip("lazytiff and tifffile read all files; for libtiff to read them there is no tiffinfo")
 
