@@ -25,6 +25,7 @@ _HEADER_BYTES = 40
 _COLUMNS = {"C": 0, "Z": 1, "T": 2, "R": 3}  # of the index map; the last one is the IFD's offset
 _OFFSET = 4
 _MOST_STEP = 1e300  # JSON has whole numbers of any size
+_LONGEST_NUMBER = 40  # characters of a number that is written as a text
 _KEYS = {"C": "Channels", "Z": "Slices", "T": "Frames", "R": "Positions"}
 
 
@@ -88,12 +89,19 @@ def _pages(parts: Sequence[tuple[MicroManager, NDArray[np.uint64]]]) -> NDArray[
     """Return for each row of the index maps the number of its page; -1 where there is none."""
     found, before = [], 0
     for part, ifds in parts:
-        order = np.argsort(ifds)
-        offsets = part.index[:, _OFFSET].astype(np.uint64)
-        at = order[np.minimum(np.searchsorted(ifds, offsets, sorter=order), len(ifds) - 1)]
-        found.append(np.where(ifds[at] == offsets, at + before, -1))
+        pages = _numbers(part.index[:, _OFFSET].astype(np.uint64), ifds)
+        found.append(np.where(pages >= 0, pages + before, -1))
         before += len(ifds)
     return np.concatenate(found)
+
+
+def _numbers(offsets: NDArray[np.uint64], ifds: NDArray[np.uint64]) -> NDArray[np.intp]:
+    """Return for each offset which of ifds it is; -1 where it is none of them."""
+    if len(ifds) == 0:  # a part that was begun: its index map may come before its pages
+        return np.full(len(offsets), -1)
+    order = np.argsort(ifds)
+    at = order[np.minimum(np.searchsorted(ifds, offsets, sorter=order), len(ifds) - 1)]
+    return np.where(ifds[at] == offsets, at, -1)
 
 
 def _parsed(text: bytes) -> dict[str, Any] | None:
@@ -104,9 +112,20 @@ def _parsed(text: bytes) -> dict[str, Any] | None:
     return summary if isinstance(summary, dict) else None
 
 
+def _number(value: Any) -> float:
+    """Return a number, which some versions write as a text; 0 for what is none, or is out of all proportion."""
+    if isinstance(value, str) and len(value) <= _LONGEST_NUMBER:
+        try:
+            value = float(value)
+        except ValueError:
+            return 0
+    sensible = isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < _MOST_STEP
+    return value if sensible else 0
+
+
 def _whole(value: Any) -> int:
     """Return a number of planes; 1 for what is none."""
-    return value if type(value) is int and value > 0 else 1
+    return max(1, int(_number(value)))
 
 
 def _steps(summary: dict[str, Any]) -> dict[str, Step]:
@@ -115,9 +134,9 @@ def _steps(summary: dict[str, Any]) -> dict[str, Step]:
     said |= dict.fromkeys("YX", ("PixelSize_um", 1, "µm"))
     steps = {}
     for letter, (key, divisor, unit) in said.items():
-        value = summary.get(key)
-        if isinstance(value, int | float) and not isinstance(value, bool) and 0 < value < _MOST_STEP:
-            steps[letter] = Step(value / divisor, unit)
+        value = _number(summary.get(key)) / divisor
+        if value > 0:
+            steps[letter] = Step(value, unit)
     return steps
 
 

@@ -5,7 +5,8 @@ import struct
 
 import numpy as np
 import pytest
-from helper import assert_same
+import tifffile
+from helper import assert_same, corpus
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -139,6 +140,57 @@ def test_index_map_elsewhere(tmp_path):
     (tmp_path / "a.tif").write_bytes(micromanager(pixels, [(0, 0, 0, 0, 1), (0, 0, 1, 0, None)]))
     with lazytiff.open(tmp_path / "a.tif") as img:
         assert_same(img.hyperstack.filled(3)[...], np.stack([pixels[1], np.full((4, 5), 3, "u2")]))
+
+
+@pytest.mark.parametrize("name", ["*MMStack*.tif", "renamed_internalfilenames.ome.tif"])
+@pytest.mark.filterwarnings("ignore::lazytiff.TiffWarning")  # Micro-Manager's IFDs lie at odd offsets
+def test_corpus(name):
+    """Axes, sizes and planes of Micro-Manager's own files are those that tifffile finds."""
+    paths = sorted(corpus().glob(f"files/**/{name}")) if corpus() else []
+    if not paths:
+        pytest.skip("no corpus")
+    for path in paths:
+        with lazytiff.open(path) as img, tifffile.TiffFile(path) as tif:
+            data, ifds = path.read_bytes(), np.array([page.offset for page in tif.pages], "u8")
+            big_endian = tif.byteorder == ">"
+            found = _micromanager.read(lambda at, n, data=data: data[at : at + n], len(data), big_endian=big_endian)
+            dimensions, series = found.dimensions(ifds).squeezed(), tif.series[0]
+            assert dimensions.letters + "YX" == series.axes
+            assert dimensions.sizes == series.shape[:-2]
+            planes = np.stack([img[int(number)] for number in dimensions.planes.ravel()])
+            assert_same(planes.reshape(series.shape), series.asarray())
+
+
+def begun(ifds, **summary):
+    """Return what is read of a summary of two pages, whose IFDs are said to be at ifds."""
+    file = micromanager(pages_of(2), [(0, 0, 0, 0, 0), (0, 0, 1, 0, 1)], summary)
+    found = _micromanager.read(lambda at, n: file[at : at + n], len(file), big_endian=False)
+    return found, found.dimensions(np.array(ifds, "u8"))
+
+
+def test_no_pages():
+    """A file, or part of a set, that has an index map and no pages has none of the planes."""
+    found, alone = begun([])
+    assert alone.planes.ravel().tolist() == [-1, -1]
+    ifds = found.index[:, 4].astype("u8")
+    none = np.array([], "u8")
+    assert _micromanager.merged([(found, none), (found, ifds)]).planes.ravel().tolist() == [0, 1]
+
+
+def test_a_plane_that_is_told_of_twice():
+    """The last entry of a plane counts."""
+    file = micromanager(pages_of(2), [(0, 0, 0, 0, 0), (0, 0, 0, 0, 1)])
+    found = _micromanager.read(lambda at, n: file[at : at + n], len(file), big_endian=False)
+    assert found.dimensions(found.index[:, 4].astype("u8")).planes.ravel().tolist() == [1]
+
+
+def test_numbers_as_texts():
+    """Numbers may be texts; what is no number, no distance above 0, or True, is none."""
+    said = begun([100, 200], Frames="3", Interval_ms="250", PixelSize_um="0.1", **{"z-step_um": "0.5"})[1]
+    assert said.sizes == (3, 1, 1, 1)
+    assert said.steps == {"Z": (0.5, "µm"), "T": (0.25, "s"), "Y": (0.1, "µm"), "X": (0.1, "µm")}
+    for value in (True, "", "nan", "inf", "-1", "9" * 5000, 0, -1, None, [1], 5e-324):
+        assert "T" not in begun([100, 200], Interval_ms=value)[1].steps
 
 
 @settings(deadline=None, max_examples=300)
