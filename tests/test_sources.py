@@ -442,3 +442,15 @@ def test_closed_file_object(path):
     with pytest.raises(ValueError, match="closed file"):
         img.copy()
     img.close()
+
+
+@pytest.mark.parametrize("kind", ["path", "memory", "object"])
+def test_bytes_of_a_source(path, kind):
+    """Bytes of a source come as they are; FileChangedError where it has fewer, an empty range may be anywhere."""
+    opened = lazytiff.open({"path": path, "memory": DATA, "object": Ranges(DATA)}[kind])
+    with opened as img, img._file.source as source:
+        assert source.handle.read(7, 40) == DATA[7:47]
+        assert source.handle.read(0, len(DATA)) == DATA
+        assert source.handle.read(len(DATA) + 9, 0) == b""
+        with pytest.raises(lazytiff.FileChangedError, match="bytes were expected"):
+            source.handle.read(len(DATA) - 1, 2)
