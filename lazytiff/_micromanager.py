@@ -81,7 +81,9 @@ def merged(parts: Sequence[tuple[MicroManager, NDArray[np.uint64]]]) -> Dimensio
     if math.prod(sizes) > limits.max_pages:
         return None
     planes = np.full(sizes, -1)
-    planes[tuple(index[:, _COLUMNS[letter]] for letter in letters)] = _pages(parts)
+    pages = _pages(parts)
+    there = pages >= 0  # an entry whose page never came takes no place from another one
+    planes[tuple(index[there, _COLUMNS[letter]] for letter in letters)] = pages[there]
     return Dimensions(letters, sizes, planes, _steps(summary), _channels(summary))
 
 

@@ -178,10 +178,12 @@ def test_no_pages():
 
 
 def test_a_plane_that_is_told_of_twice():
-    """The last entry of a plane counts."""
+    """The last entry of a plane whose page is there counts."""
     file = micromanager(pages_of(2), [(0, 0, 0, 0, 0), (0, 0, 0, 0, 1)])
     found = _micromanager.read(lambda at, n: file[at : at + n], len(file), big_endian=False)
-    assert found.dimensions(found.index[:, 4].astype("u8")).planes.ravel().tolist() == [1]
+    offsets = found.index[:, 4].astype("u8")
+    assert found.dimensions(offsets).planes.ravel().tolist() == [1]
+    assert found.dimensions(offsets[:1]).planes.ravel().tolist() == [0]
 
 
 def test_numbers_as_texts():
