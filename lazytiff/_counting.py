@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 from lazytiff import _binding, _descriptions
@@ -100,6 +101,8 @@ def _check_imagej(metadata: Metadata, writer: PageWriter, file: OpenFile) -> Non
         raise ValueError(f"{file.source.name}: imagej=True does not go with BigTIFF files, which ImageJ does not open")
     tags = file.table.tags(0)
     there = tuple(tags.get(name) for name in _RESOLUTIONS)
-    wanted = metadata.pixel_size and tuple(1 / size for size in metadata.pixel_size)
-    if wanted and not all(old and abs(old / new - 1) < 1e-6 for old, new in zip(there, wanted, strict=True)):  # noqa: PLR2004
-        raise ValueError(f"{file.source.name}: ImageJ takes pixel_size from the first page's resolution, which stays")
+    for old, size in zip(there, metadata.pixel_size or (), strict=False):
+        if not isinstance(old, float) or not math.isclose(old * size, 1, rel_tol=1e-6):
+            raise ValueError(
+                f"{file.source.name}: ImageJ takes pixel_size from the first page's resolution, which stays"
+            )

@@ -309,6 +309,15 @@ def test_foreign_refused(path):
     helper.assert_refused(path, action, ValueError, "first page's resolution")
 
 
+def test_same_resolution(path):
+    """The size of a pixel may be said again."""
+    metadata = {"pixel_size": (0.3, 0.7), "unit": "nm"}
+    lazytiff.save(path, make_pages("16 bits", 2), imagej=True, metadata=metadata)
+    before = path.read_bytes()
+    lazytiff.open(path, "a", imagej=True, metadata=metadata).close()
+    assert path.read_bytes() == before
+
+
 def test_moved_text(path):
     """A text that another program has moved to where it cannot be changed at once is another program's."""
     with lazytiff.empty(path, "u1", imagej=True) as out:
