@@ -7,12 +7,21 @@ import re
 import struct
 from contextlib import contextmanager
 
+import helper
+import numpy as np
 import tifffile
 
 COUNT = {
     "imagej": re.compile(rb"\n(frames|slices|channels)=(\d{8})\n\0\Z"),
     "ome": re.compile(rb' Size([TZC])="(\d{8})">'),
 }
+
+
+def make_pages(form, count, rows, columns):
+    """Make pages of a form (dtype, samples, options) of which no two are alike."""
+    dtype, samples, options = form
+    helper.needs_to_write(options.get("compression"))
+    return helper.pixels((count, rows, columns, *[samples] * (samples > 1)), np.dtype(dtype))
 
 
 def description(path):

@@ -39,10 +39,8 @@ def path(tmp_path):
 
 
 def make_pages(form, count):
-    """Make pages of which no two are alike."""
-    dtype, samples, options = FORMS[form]
-    helper.needs_to_write(options.get("compression"))
-    return helper.pixels((count, ROWS, COLUMNS, *[samples] * (samples > 1)), np.dtype(dtype))
+    """Make pages of that form."""
+    return counted.make_pages(FORMS[form], count, ROWS, COLUMNS)
 
 
 def check(path, axes, sizes, pages):
