@@ -182,7 +182,7 @@ class MultiTiff(Closing, Joined):
         return self._shelf.closed
 
     def close(self) -> None:
-        """Close all files. Reads under way end first. May be called again."""
+        """Close all files. Reads under way raise ClosedError at their next file. May be called again."""
         self._shelf.close()
 
     def __reduce__(self) -> NoReturn:
@@ -239,8 +239,12 @@ def _absolute(path: Any) -> str:
 def _pattern_of(file: Any) -> str | None:
     if not isinstance(file, str | bytes | os.PathLike) or (isinstance(file, bytes) and b"\0" in file):
         return None
-    path = _absolute(file)
-    return path if _PATTERN.search(os.fsdecode(file)) and not os.path.lexists(path) else None
+    pattern = os.fsdecode(file)
+    if not _PATTERN.search(pattern) or os.path.lexists(_absolute(file)):
+        return None
+    if os.path.isabs(pattern):
+        return pattern
+    return os.path.join(glob.escape(os.getcwd()), pattern)  # the names of the folders that we are in are no patterns
 
 
 def natural(path: str) -> tuple[list[Any], str]:

@@ -46,6 +46,11 @@ def _mark() -> None:
     _local.is_worker = True
 
 
+def is_worker() -> bool:
+    """Return whether this thread is one of the pool."""
+    return getattr(_local, "is_worker", False)
+
+
 def default_workers() -> int:
     """Return LAZYTIFF_NUM_THREADS or, without it, the number of CPUs that this process may use."""
     asked = os.environ.get("LAZYTIFF_NUM_THREADS", "")
@@ -112,7 +117,7 @@ class Running:
 def start(task: Callable[[], None], workers: int, cancel: Callable[[], None]) -> Running:
     """Have that many threads begin the task; 0, or where none can: do it now, in this thread."""
     running = Running(cancel)
-    if getattr(_local, "is_worker", False):
+    if is_worker():
         workers = 0
     try:
         begun = [running.begin(task) for _ in range(workers)]

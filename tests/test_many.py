@@ -1,5 +1,7 @@
 """Many files as one array: MultiTiff."""
 
+import dis
+import gc
 import os
 import pickle
 import shutil
@@ -108,6 +110,16 @@ def test_relative_paths(run, monkeypatch):
         assert_same(listed[1], stack[2])
 
 
+def test_relative_pattern_in_folder_with_brackets(run, monkeypatch):
+    """The name of the working folder is no pattern."""
+    folder, stack = run
+    (folder / "run [1]").mkdir()
+    write(folder / "run [1]" / "a.tif", stack[7])
+    monkeypatch.chdir(folder / "run [1]")
+    with lazytiff.open("*.tif") as img:
+        assert_same(img.copy(), stack[7:8])
+
+
 def test_nothing_there(tmp_path):
     """No path, no match, and what is no path are said so."""
     with pytest.raises(FileNotFoundError, match="no file has a name like this"):
@@ -193,6 +205,95 @@ def test_bound_with_all_lent(run, monkeypatch):
             assert_same(busy[0], stack[1])
         other.join(10)
         assert not other.is_alive()
+
+
+@needs_proc
+def test_files_close_with_the_array(run):
+    """An array that nobody closes closes its files when it goes, at once: it is no part of a circle."""
+    folder, _ = run
+    gc.collect()
+    gc.disable()
+    try:
+        before = descriptors()
+        img = lazytiff.open(str(folder / "img_*.tif"))
+        img.copy()
+        page = img.pages[3]
+        del img
+        assert descriptors() == before + 1
+        page.copy()
+        del page
+        assert descriptors() == before
+    finally:
+        gc.enable()
+
+
+def test_bound_with_busy_workers(tmp_path, monkeypatch):
+    """Workers that wait for a file never keep its borrower from ending, who waits for workers."""
+    monkeypatch.setattr(_shelf, "MOST_OPEN", 1)
+    stack = pages(16, shape=(512, 600))
+    for number, page in enumerate(stack):
+        write(tmp_path / f"img_{number}.tif", page, compression="zlib", rowsperstrip=32)
+    with lazytiff.open(str(tmp_path / "*.tif"), workers=2) as img:
+
+        def read(key):
+            for _ in range(8):
+                assert (img[key] == stack[key]).all()
+
+        threads = [threading.Thread(target=read, args=(key,), daemon=True) for key in [slice(None), 3, 9, slice(2, 9)]]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join(30)
+        assert not any(thread.is_alive() for thread in threads)
+
+
+@pytest.mark.parametrize("cold", [True, False])
+def test_interrupted_anywhere(run, monkeypatch, cold):
+    """Wherever Ctrl-C meets the shelf, the array can be used afterwards, by this thread and by others."""
+    monkeypatch.setattr(_shelf, "MOST_OPEN", 2)
+    folder, stack = run
+    moment = 0
+    while moment is not None:
+        with lazytiff.open(str(folder / "img_*.tif")) as img:
+            if not cold:
+                img[3]
+            moment = _interrupt_after(moment, lambda: img[3])
+            found = []
+            other = threading.Thread(target=lambda: found.append(img[2:6]), daemon=True)  # noqa: B023
+            other.start()
+            other.join(10)
+            assert found, f"the array hangs after moment {moment}"
+            assert_same(found[0], stack[2:6])
+
+
+def _interrupt_after(moment, action):
+    """Raise KeyboardInterrupt at that moment within the shelf; return the next moment, None when there is no more.
+
+    Moments are those in which the interpreter looks for signals: when a function begins, a call ends, a loop repeats.
+    """
+    seen, before = 0, {}
+
+    def trace(frame, event, _):
+        nonlocal seen
+        if frame.f_code.co_filename != _shelf.__file__:
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            last, before[frame] = before.get(frame, "RESUME"), dis.opname[frame.f_code.co_code[frame.f_lasti]]
+            seen += last.startswith(("RESUME", "CALL", "JUMP_BACKWARD"))
+            if seen == moment + 1:
+                raise KeyboardInterrupt
+        return trace
+
+    sys.settrace(trace)
+    try:
+        action()
+    except KeyboardInterrupt:
+        return moment + 1
+    finally:
+        sys.settrace(None)
+        before.clear()
+    return None
 
 
 def test_opened_when_touched(run):
