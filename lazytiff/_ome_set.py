@@ -19,6 +19,7 @@ from lazytiff._limits import limits
 from lazytiff._many import MultiTiff
 from lazytiff._ome_xml import Ome, OmeFile, parse
 from lazytiff._placed import Placed, alone, description
+from lazytiff._source import Source
 from lazytiff._warn import warn
 from lazytiff.errors import CorruptTiffError, LimitError, TiffError
 
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 _MOST_NEIGHBOURS = 10_000  # files of a folder that are looked into for one that was renamed
 _TIFF_NAME = re.compile(r"\.(tiff?|btf|tf[28])$", re.IGNORECASE)
-_UUID = re.compile(rb"<(?:\w+:)?OME\s[^>]*\bUUID\s*=\s*[\"']([^\"']*)[\"']")
+_UUID = re.compile(rb"<(?:\w+:)?OME\s[^<>]*\bUUID\s*=\s*[\"']([^\"']*)[\"']")
 
 
 def images(file: OpenFile, text: bytes) -> Iterator[Placed]:
@@ -40,6 +41,9 @@ def images(file: OpenFile, text: bytes) -> Iterator[Placed]:
     folder = _Folder(file, ome.uuid)
     if ome.metadata_file is not None:
         ome = _master(folder, OmeFile(ome.metadata_file, ome.metadata_uuid))
+    total = sum(image.dimensions.count for image in ome.images)
+    if total > limits.max_pages:  # or it would take long to find out which of them the pages are
+        raise LimitError(f"{file.source.name}: its OME-XML has {total} planes (limits.max_pages: {limits.max_pages})")
     for image in ome.images:
         placed = _Members(file, folder, image).place()
         if placed is not None:
@@ -62,10 +66,15 @@ def _xml_of(path: str) -> bytes:
     """Return the OME-XML of a TIFF file, or of a companion that has nothing else."""
     if _TIFF_NAME.search(path):
         return _described(path)
-    if os.path.getsize(path) > limits.max_value_bytes:
-        raise LimitError(f"{path}: more than {limits.max_value_bytes} bytes of OME-XML (limits.max_value_bytes)")
-    with open(path, "rb") as companion:
-        return companion.read()
+    companion = Source(path)  # which refuses what is no file: to open a pipe might wait for ever
+    try:
+        with companion:
+            size = companion.handle.size()
+            if size > limits.max_value_bytes:
+                raise LimitError(f"{path}: {size} bytes of OME-XML (limits.max_value_bytes: {limits.max_value_bytes})")
+            return companion.handle.read(0, size)
+    finally:
+        companion.close()
 
 
 def _described(path: str) -> bytes:
@@ -88,6 +97,7 @@ class _Folder:
         self.own = file.source.path
         self._uuid = uuid
         self._path = None if self.own is None else os.path.dirname(self.own)
+        self._counts: dict[str, int] = {}
 
     @cached_property
     def _names(self) -> set[str]:
@@ -121,6 +131,14 @@ class _Folder:
             name = self._by_uuid.get(member.uuid or "", "")
         return os.path.join(self._path or "", name) if name else None
 
+    def count(self, path: str | None) -> int:
+        """Return how many pages a file has, looked up once; 0 for one that is not there."""
+        if path is not None and path not in self._counts:
+            file = OpenFile.open(path, 1, 0, "default")
+            file.source.close()
+            self._counts[path] = len(file.table)
+        return self._counts.get(path or "", 0)
+
 
 @dataclass
 class _Members:
@@ -132,6 +150,7 @@ class _Members:
 
     def __post_init__(self) -> None:
         self._own = [self.folder.is_own(member) for member in self.image.files]
+        self._numbers = {member: number for number, member in enumerate(self.image.files)}
         if len(self._own) == 1 and self._path(0) is None:
             self._own = [True]  # the only one, which was renamed
 
@@ -140,15 +159,8 @@ class _Members:
 
     def _count(self, member: OmeFile) -> int:
         """Return how many pages a member has."""
-        number = self.image.files.index(member)
-        if self._own[number]:
-            return len(self.file.table)
-        path = self._path(number)
-        if path is None:
-            return 0
-        file = OpenFile.open(path, 1, 0, "default")
-        file.source.close()
-        return len(file.table)
+        number = self._numbers[member]
+        return len(self.file.table) if self._own[number] else self.folder.count(self._path(number))
 
     def place(self) -> Placed | None:
         """Find the planes; None when the description tells of none."""
@@ -167,12 +179,14 @@ class _Members:
             more = f" and {len(missing) - 1} others" if len(missing) > 1 else ""
             whose = f"{missing[0]}{more}, of the same set, is not beside it: its planes are missing"
             warn(f"{self.file.source.name}: {whose}")
-        planes, counts = np.full(files.shape, -1), []
-        for number in paths:
-            counts.append(int(pages[files == number].max()) + 1)
-            planes[files == number] = pages[files == number] + sum(counts[:-1])
         if not paths:
             return None
+        numbers = np.array(list(paths))  # ascending, as `used` is
+        at = np.minimum(np.searchsorted(numbers, files), len(numbers) - 1)
+        there = numbers[at] == files
+        counts = np.zeros(len(numbers), np.intp)
+        np.maximum.at(counts, at[there], pages[there] + 1)
+        planes = np.where(there, pages + (np.cumsum(counts) - counts)[at], -1)
 
         def why(plane: int) -> str:
             number = int(files.flat[plane])
@@ -182,7 +196,8 @@ class _Members:
 
         uuids = [self.image.files[number].uuid for number in paths]
         dimensions = replace(self.image.dimensions, planes=planes)
-        return Placed(dimensions, why, self.image.size, lambda: _joined(self.file, list(paths.values()), counts, uuids))
+        parts = list(paths.values()), counts.tolist(), uuids
+        return Placed(dimensions, why, self.image.size, lambda: _joined(self.file, *parts))
 
 
 def _joined(file: OpenFile, paths: list[str], counts: list[int], uuids: list[str | None]) -> MultiTiff:

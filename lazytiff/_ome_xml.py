@@ -86,9 +86,10 @@ class OmeImage:
     def _counts(self, blocks: NDArray[np.int64], count_of: Callable[[OmeFile], int]) -> NDArray[np.int64]:
         """Return how many planes each block has."""
         counts = blocks[:, 2].copy()
-        for number in np.unique(blocks[counts < 0, 0]).tolist():
-            mine = (counts < 0) & (blocks[:, 0] == number)
-            counts[mine] = np.maximum(count_of(self.files[number]) - blocks[mine, 1], 0)
+        all_that_follow = counts < 0
+        numbers, at = np.unique(blocks[all_that_follow, 0], return_inverse=True)
+        pages = np.array([count_of(self.files[number]) for number in numbers.tolist()], np.int64)
+        counts[all_that_follow] = np.maximum(pages[at] - blocks[all_that_follow, 1], 0)
         return counts
 
 

@@ -3,6 +3,7 @@
 import gc
 import logging
 import os
+import time
 import uuid
 import warnings
 import weakref
@@ -380,6 +381,64 @@ def test_companion(tmp_path):
         with pytest.warns(lazytiff.TiffWarning, match=r"set\.companion\.ome, which is to tell of the axes"):
             assert img.hyperstack is img
         assert_same(img[...], made.pixels[2])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+@pytest.mark.parametrize("name", ["set.companion.ome", "set.ome.tif"])
+def test_companion_that_is_a_pipe(tmp_path, name):
+    """A pipe, a device or a folder in a companion's place is refused, and not waited for."""
+    made = Set(tmp_path, master=name)
+    os.mkfifo(tmp_path / name)
+    with lazytiff.open(tmp_path / made.names[2]) as img:
+        with pytest.raises(lazytiff.NotTiffError, match=r"a pipe \(FIFO\), not a file"):
+            _ = img.hyperstack
+        (tmp_path / name).unlink()
+        (tmp_path / name).symlink_to(os.devnull)
+        with pytest.raises(lazytiff.NotTiffError):
+            _ = img.hyperstack
+        assert img.axes == "IYX"
+
+
+def counted_parts(count, name):
+    """Return TiffData of so many files of that name, each of which must be counted, for it tells of no PlaneCount."""
+    return "".join(
+        f'<TiffData FirstT="{n}"><UUID FileName="{name}">{uuid.UUID(int=n).urn}</UUID></TiffData>' for n in range(count)
+    )
+
+
+@pytest.mark.parametrize("name", ["a.ome.tif", "gone.ome.tif"])
+def test_many_parts(tmp_path, name):
+    """Time grows with the number of a set's files, and not with its square."""
+    xml = ome_xml({"T": 30_000}, "XYCZT", counted_parts(30_000, name), uuid.UUID(int=0).urn)
+    write_ome(tmp_path / "a.ome.tif", stack(2, 8, 9), xml)
+    begin = time.monotonic()
+    with lazytiff.open(tmp_path / "a.ome.tif") as img, warnings.catch_warnings():
+        warnings.simplefilter("ignore", lazytiff.TiffWarning)
+        assert img.hyperstack.shape == (30_000, 8, 9)
+    assert time.monotonic() - begin < 10  # it takes 0.2 s; it took minutes
+
+
+def test_many_images_of_many_planes(tmp_path):
+    """More planes than a file may have pages are refused, in however many images."""
+    texts = ["<TiffData/>"] * 1000
+    xml = ome_xml({"T": 4000, "Z": 4000}, "XYCZT", texts, images=1000).replace('SizeX="9"', 'SizeX="7"')
+    write_ome(tmp_path / "a.ome.tif", stack(2, 8, 9), xml)
+    with (
+        lazytiff.open(tmp_path / "a.ome.tif") as img,
+        pytest.raises(lazytiff.LimitError, match="its OME-XML has 16000000000 planes"),
+    ):
+        _ = img.hyperstack
+
+
+def test_hostile_neighbour(tmp_path):
+    """A file that is looked into for its UUID does not take long, whatever its description."""
+    made = Set(tmp_path)
+    (tmp_path / made.names[1]).rename(tmp_path / "x.tif")
+    tifffile.imwrite(tmp_path / "w.tif", np.zeros((2, 2), "u1"), description="<OME " * 1_000_000, metadata=None)
+    begin = time.monotonic()
+    with lazytiff.open(tmp_path / made.names[0]) as img:
+        assert_same(img.hyperstack.copy(), made.pixels)
+    assert time.monotonic() - begin < 10
 
 
 def test_renamed_files(tmp_path):
