@@ -144,6 +144,12 @@ class HyperStack(TiffArray):
             f"plane {where or 0} is not there: {self._why(flat)}; hyperstack.filled(0) reads such planes as 0"
         )
 
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled."""
+        raise TypeError(
+            f"{type(self).__name__} objects cannot be pickled; take the hyperstack of the array in the other process"
+        )
+
     def __repr__(self) -> str:
         missing = f", {self.missing} planes missing" if not self._has_all else ""
         return f"<{type(self).__name__} {self.dtype} {self.shape} {self.axes}{missing} of {self.base!r}>"

@@ -59,13 +59,13 @@ def _parts(file: OpenFile, own: MicroManager) -> list[str]:
 
 
 def _look_into(path: str) -> tuple[MicroManager, NDArray[np.uint64]] | None:
-    """Read a part's index map, and where its IFDs are."""
+    """Read a part's index map, and where its IFDs are; None when it has no pages (yet), or is no part."""
     try:
         file = OpenFile.open(path, 1, 0, "default")
     except (OSError, TiffError):
         return None
     try:
         found = _read(file)
-        return None if found is None else (found, file.table.ifds())
+        return None if found is None or not len(file.table) else (found, file.table.ifds())
     finally:
         file.source.close()

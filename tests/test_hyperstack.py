@@ -1,6 +1,10 @@
 """HyperStack: pages along named axes, whatever their order in the file."""
 
+import gc
 import itertools
+import os
+import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -175,6 +179,33 @@ def test_as_an_array(bases):
     assert repr(hyper).startswith("<HyperStack uint16 (8, 3, 6, 5) TZYX of <LazyTiff")
     with pytest.raises(ValueError, match="cannot be changed"):
         hyper[0] = 1
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="descriptors are counted in /proc")
+@pytest.mark.parametrize("mmap", [False, True])
+def test_file_closes_with_its_last_array(tmp_path, mmap):
+    """A file that nobody closes is closed when the array and its hyperstack go, at once: they are no circle."""
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((3, 2, 4, 5), "u2"), imagej=True, metadata={"axes": "TZYX"})
+    gc.collect()
+    gc.disable()
+    try:
+        before = len(os.listdir("/proc/self/fd"))
+        img = lazytiff.open(tmp_path / "a.tif", mmap=mmap)
+        assert img.hyperstack[2, 1].shape == (4, 5)
+        del img
+        assert len(os.listdir("/proc/self/fd")) == before
+    finally:
+        gc.enable()
+
+
+def test_no_pickle(tmp_path):
+    """A hyperstack is not pickled, even of an array that is, and says so."""
+    tifffile.imwrite(tmp_path / "a.tif", np.zeros((3, 2, 4, 5), "u2"), imagej=True, metadata={"axes": "TZYX"})
+    with (
+        lazytiff.open(tmp_path / "a.tif", mmap=True) as img,
+        pytest.raises(TypeError, match="HyperStack objects cannot be pickled"),
+    ):
+        pickle.dumps(img.hyperstack)
 
 
 def test_closed(tmp_path):

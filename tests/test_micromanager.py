@@ -1,5 +1,6 @@
 """Micro-Manager's stacks: index maps, sets of several files, and headers that are damaged."""
 
+import gc
 import json
 import struct
 
@@ -116,6 +117,34 @@ def test_parts(tmp_path, prefix, opened):
         assert img.hyperstack.missing == 6
         with pytest.raises(lazytiff.MissingPlaneError, match="plane T=5, C=0 is not there: none of the 2 files"):
             img.hyperstack[5]
+
+
+def two_parts(folder):
+    """Write a set of two parts, and return the first one's path and the pixels of all."""
+    pixels = pages_of(4)
+    for number, name in enumerate(["run_MMStack.ome.tif", "run_MMStack_1.ome.tif"]):
+        rows = [(0, 0, 2 * number + t, 0, t) for t in range(2)]
+        (folder / name).write_bytes(micromanager(pixels[2 * number :][:2], rows, {"Frames": 4}))
+    return folder / "run_MMStack.ome.tif", pixels
+
+
+def test_part_without_pages(tmp_path):
+    """A part that has a header and no page yet has no planes, and harms no others."""
+    path, pixels = two_parts(tmp_path)
+    begun = bytearray(micromanager(pixels[:1], [(0, 0, 3, 0, 0)], {"Frames": 4}))
+    begun[4:8] = bytes(4)
+    (tmp_path / "run_MMStack_2.ome.tif").write_bytes(begun)
+    with lazytiff.open(path) as img:
+        assert_same(img.hyperstack.copy(), pixels)
+
+
+def test_hyperstack_outlives_the_name(tmp_path):
+    """The hyperstack of a set is usable when nobody holds the array any more that it was made of."""
+    path, pixels = two_parts(tmp_path)
+    hyper = lazytiff.open(path).hyperstack
+    gc.collect()
+    assert_same(hyper.copy(), pixels)
+    assert_same(hyper.filled(0).copy(), pixels)
 
 
 @pytest.mark.parametrize(
