@@ -93,7 +93,7 @@ class Shelf:
         return file
 
     def _open_anew(self, number: int) -> OpenFile:
-        shared = self._cache, ("file", number)
+        shared = self._cache, ("file", number, _stamp(self.paths[number]))
         file = OpenFile.open(self.paths[number], self.workers, 0, self._codecs, shared=shared)
         try:
             check = self._check()
@@ -180,6 +180,15 @@ class Shelf:
     def cache_info(self) -> CacheInfo:
         """Tell what the cache did and holds."""
         return self._cache.info()
+
+
+def _stamp(path: Any) -> tuple[int, int, int] | None:
+    """Return what changes with a file's content: chunks of what it was are not those of what it is."""
+    try:
+        found = os.stat(path)
+    except OSError:  # to open it will fail too, in better words
+        return None
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _renew_all() -> None:

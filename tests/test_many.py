@@ -391,6 +391,19 @@ def test_replaced_file(run, monkeypatch):
             img[3]
 
 
+def test_rewritten_file_and_the_cache(tmp_path, monkeypatch):
+    """Of a file that was rewritten, and whose IFD does not show it, no pixels come from the cache."""
+    monkeypatch.setattr(_shelf, "MOST_OPEN", 1)
+    stack = pages(4, shape=(64, 50))
+    for number, page in enumerate(stack[:3]):
+        write(tmp_path / f"img_{number}.tif", page, compression="zlib", rowsperstrip=8)
+    with lazytiff.open(str(tmp_path / "*.tif")) as img:
+        assert_same(img[1, 3], stack[1, 3])
+        assert_same(img[2, 3], stack[2, 3])
+        write(tmp_path / "img_1.tif", stack[3], compression="zlib", rowsperstrip=8)
+        assert_same(img[1, 3:5], stack[3, 3:5])
+
+
 def test_file_that_grows(tmp_path, monkeypatch):
     """A file that has grown since it was counted keeps the pages that were counted."""
     stack = pages(6)
