@@ -104,8 +104,8 @@ class Ome:
 
 
 def is_ome(text: str) -> bool:
-    """Tell whether a description is OME-XML, by its beginning."""
-    return _MARK.search(text, 0, _LOOK) is not None
+    """Tell whether a description is OME-XML, by its beginning: a text that speaks of OME is not."""
+    return text[:_LOOK].lstrip("\ufeff \t\r\n").startswith("<") and _MARK.search(text, 0, _LOOK) is not None
 
 
 def parse(text: bytes, name: str) -> Ome:

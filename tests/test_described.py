@@ -430,6 +430,14 @@ def test_many_images_of_many_planes(tmp_path):
         _ = img.hyperstack
 
 
+def test_text_that_speaks_of_ome(tmp_path):
+    """A description of another kind with an OME element in its text is what it is."""
+    text = "ImageJ=1.53\nimages=6\nslices=3\nframes=2\nInfo=was <OME> before\n"
+    tifffile.imwrite(tmp_path / "a.tif", stack(6, 8, 9), description=text, metadata=None)
+    with lazytiff.open(tmp_path / "a.tif") as img:
+        assert img.sizes == {"T": 2, "Z": 3, "Y": 8, "X": 9}
+
+
 def test_hostile_neighbour(tmp_path):
     """A file that is looked into for its UUID does not take long, whatever its description."""
     made = Set(tmp_path)
