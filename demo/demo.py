@@ -150,6 +150,8 @@ def show(file: CountedFile) -> None:
     report = Report(file)
     report.array = img = report.step("open", lambda: open_stack(file))
     print(img.explain())
+    if img.hyperstack is not img:
+        print("by its description:", ", ".join(f"{axis} {size}" for axis, size in img.sizes.items()))
     middle, every = len(img) // 2, -(-max(img.shape[1:3]) // LONGEST_SIDE)
     steps = f", ::{every}, ::{every}" if every > 1 else ""
     page = report.step(f"one page, img[{middle}{steps}]", lambda: img[middle, ::every, ::every])

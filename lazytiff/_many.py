@@ -19,7 +19,7 @@ from lazytiff._joined import Joined, split
 from lazytiff._resolution import steps_of_tags
 from lazytiff._shelf import Shelf
 from lazytiff._source import path_of
-from lazytiff.errors import FileChangedError, FrameTypeError
+from lazytiff.errors import FileChangedError, FrameTypeError, MissingPlaneError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -109,7 +109,11 @@ class MultiTiff(Closing, Joined):
     def _examine_pages(self, number: int, file: OpenFile) -> None:
         pages = len(file.table)
         count = pages if self._counts is None else int(self._counts[number])
-        if number not in self._known and pages != count and (self._accept is None or pages < count):
+        if pages < count and self._accept is not None:
+            raise MissingPlaneError(
+                f"{file.source.name}: it has {pages} pages, and the description of its set tells of {count} or more"
+            )
+        if number not in self._known and pages != count and self._accept is None:
             raise FrameTypeError(
                 f"{file.source.name}: it has {pages} pages, and {count} were expected; open the files with check=True, "
                 "which counts the pages of all beforehand"

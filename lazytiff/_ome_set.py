@@ -78,11 +78,12 @@ def _xml_of(path: str) -> bytes:
 
 
 def _described(path: str) -> bytes:
-    file = OpenFile.open(path, 1, 0, "default")
+    """Return the description of a file, of which nothing else is asked: so nobody is warned of what is wrong with it."""
+    source = Source(path)
     try:
-        return description(file)
+        return description(OpenFile.of(source, 1, 0, "default"))
     finally:
-        file.source.close()
+        source.close()
 
 
 def _uuid_in(text: bytes) -> str | None:

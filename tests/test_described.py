@@ -488,6 +488,27 @@ def test_missing_part(tmp_path):
         assert_same(hyper.filled(1)[1], np.ones((2, 8, 9), "u2"))
 
 
+def test_short_part(tmp_path):
+    """A part with fewer pages than the description tells of is named when it is touched, and harms no other."""
+    made = Set(tmp_path)
+    write_ome(tmp_path / made.names[1], made.pixels[1, :1], made.xml(1, None))
+    with lazytiff.open(tmp_path / made.names[0]) as img:
+        assert_same(img.hyperstack[2], made.pixels[2])
+        with pytest.raises(lazytiff.MissingPlaneError, match=r"part_1\.ome\.tif: it has 1 pages, and .* tells of 2"):
+            img.hyperstack[1]
+
+
+def test_damaged_neighbours(tmp_path):
+    """Files of the folder that are looked into for one that was renamed warn nobody of what is wrong with them."""
+    made = Set(tmp_path)
+    (tmp_path / made.names[1]).rename(tmp_path / "renamed.tif")
+    tifffile.imwrite(tmp_path / "0.tif", stack(8, 9), description="a", photometric="minisblack")  # a tag occurs twice
+    (tmp_path / "1.tif").write_bytes(b"II*\0")
+    with lazytiff.open(tmp_path / made.names[0]) as img, warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert_same(img.hyperstack.copy(), made.pixels)
+
+
 def test_paths_lead_no_further(tmp_path):
     """A description's path leads to no other folder than the file's."""
     (tmp_path / "in").mkdir()
