@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -150,8 +151,8 @@ def show(file: CountedFile) -> None:
     report = Report(file)
     report.array = img = report.step("open", lambda: open_stack(file))
     print(img.explain())
-    if img.hyperstack is not img:
-        print("by its description:", ", ".join(f"{axis} {size}" for axis, size in img.sizes.items()))
+    with suppress(lazytiff.TiffError):  # a description that makes no sense is no reason not to look at the pixels
+        print("axes:", ", ".join(f"{axis} {size}" for axis, size in img.sizes.items()))
     middle, every = len(img) // 2, -(-max(img.shape[1:3]) // LONGEST_SIDE)
     steps = f", ::{every}, ::{every}" if every > 1 else ""
     page = report.step(f"one page, img[{middle}{steps}]", lambda: img[middle, ::every, ::every])

@@ -78,7 +78,7 @@ def _xml_of(path: str) -> bytes:
 
 
 def _described(path: str) -> bytes:
-    """Return the description of a file, of which nothing else is asked: so nobody is warned of what is wrong with it."""
+    """Return the description of a file, of which nothing else is asked, so that nobody is warned of the rest of it."""
     source = Source(path)
     try:
         return description(OpenFile.of(source, 1, 0, "default"))
