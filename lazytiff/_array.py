@@ -7,6 +7,8 @@ import math
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lazytiff._indexing import plan
 from lazytiff._limits import limits
 from lazytiff.errors import LimitError
@@ -14,8 +16,7 @@ from lazytiff.errors import LimitError
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    import numpy as np
-    from numpy.typing import DTypeLike, NDArray
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
 
     from lazytiff._dimensions import Step
     from lazytiff._indexing import Request
@@ -104,8 +105,29 @@ class TiffArray(ABC):
         return {}
 
     @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of the channels, as far as they are known."""
+        return ()
+
+    @property
     def hyperstack(self) -> TiffArray:
         """The same pixels along the axes that a file's description names: the array itself where nobody names any."""
+        return self
+
+    @property
+    def missing(self) -> int:
+        """How many planes a file's description tells of and are not there: of a `hyperstack`."""
+        return 0
+
+    def filled(self, value: ArrayLike = 0) -> TiffArray:
+        """Return the same pixels with that value for missing planes: the array itself where none are missing.
+
+        Raises ValueError when the dtype does not hold the value.
+        """
+        scalar = np.asarray(value)
+        castable = not scalar.ndim and np.can_cast(np.min_scalar_type(scalar), self.dtype, "same_kind")
+        if not castable or (self.dtype.kind in "bui" and scalar.astype(self.dtype) != scalar):
+            raise ValueError(f"{value!r} is no value of {self.dtype}")
         return self
 
     def _view(self) -> NDArray[Any] | None:

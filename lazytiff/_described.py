@@ -110,6 +110,12 @@ class DescribedArray(FileArray):
         return dict(self._described.steps)
 
     @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of the channels, as OME-XML or Micro-Manager tell them. Raises what `hyperstack` raises."""
+        placed = self._described.placed
+        return () if placed is None else placed.dimensions.channels
+
+    @property
     def hyperstack(self) -> TiffArray:
         """The same pixels with the axes that the file's description gives them, of length 1 left out; nothing is read.
 

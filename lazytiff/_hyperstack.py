@@ -90,11 +90,9 @@ class HyperStack(TiffArray):
 
         Raises ValueError when the dtype does not hold it.
         """
-        scalar = np.asarray(value)
-        castable = not scalar.ndim and np.can_cast(np.min_scalar_type(scalar), self.dtype, "same_kind")
-        if not castable or (self.dtype.kind in "bui" and scalar.astype(self.dtype) != scalar):
-            raise ValueError(f"{value!r} is no value of {self.dtype}")
-        return HyperStack(self.base, self._dimensions, self._why, fill=scalar.astype(self.dtype), keep=self._keep)
+        super().filled(value)
+        fill = np.asarray(value).astype(self.dtype)
+        return HyperStack(self.base, self._dimensions, self._why, fill=fill, keep=self._keep)
 
     def _view(self) -> NDArray[Any] | None:
         whole = self.base._view() if self._has_all and self._planes.size else None  # noqa: SLF001  # same class

@@ -174,6 +174,11 @@ class JoinedArrays(Joined):
         """How far apart neighbours are along each axis of the first array."""
         return self.base[0].resolution
 
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of the first array's channels."""
+        return self.base[0].channels
+
     def _with_new_axis(self, chunks: tuple[int, ...]) -> tuple[int, ...]:
         return (*chunks[: self._axis], *[1] * self._is_new, *chunks[self._axis :])
 

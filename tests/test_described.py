@@ -338,6 +338,24 @@ def test_freed_at_once(tmp_path):
         gc.enable()
 
 
+def test_every_array_has_them(tmp_path):
+    """Programs need not know whether there is a description: without one, nothing has names and nothing is missing."""
+    tifffile.imwrite(tmp_path / "a.tif", stack(3, 8, 9), metadata=None, photometric="minisblack")
+    about = {"axes": "TYX", "Channel": {"Name": ["GFP"]}}
+    tifffile.imwrite(tmp_path / "b.ome.tif", stack(3, 8, 9), ome=True, photometric="minisblack", metadata=about)
+    with lazytiff.open(tmp_path / "a.tif") as plain, lazytiff.open(tmp_path / "b.ome.tif") as named:
+        many = lazytiff.open([tmp_path / "a.tif"])
+        for array in (plain, many, plain.pages[0], lazytiff.concatenate([plain, plain])):
+            assert array.hyperstack.filled(3) is array
+            assert (array.channels, array.missing, array.hyperstack.channels) == ((), 0, ())
+            assert array.sizes == dict(zip(array.axes, array.shape, strict=True))
+            with pytest.raises(ValueError, match="'x' is no value of uint16"):
+                array.filled("x")
+        assert named.hyperstack is named
+        assert named.channels == lazytiff.stack([named, named]).channels == ("GFP",)
+        many.close()
+
+
 def test_chosen_pages(tmp_path):
     """Chosen pages that are not all of the stack have no names; those of the whole, in another order, have."""
     pixels = stack(3, 2, 8, 9)
