@@ -10,7 +10,7 @@ from lazytiff import _imagej, _micromanager_set, _ome_set, _ome_xml, _shaped
 from lazytiff._dimensions import Step
 from lazytiff._file_array import FileArray
 from lazytiff._hyperstack import HyperStack
-from lazytiff._placed import Placed, alone, description
+from lazytiff._placed import Placed, alone, beginning, description
 from lazytiff._resolution import steps_of_tags
 from lazytiff.errors import TiffError
 
@@ -158,14 +158,13 @@ def opened_with(file: OpenFile, open_base: Callable[[], MultiTiff]) -> MultiTiff
 def images(file: OpenFile) -> list[Placed]:
     """Return the images that the OME-XML of a file tells of; none without OME-XML."""
     text = description(file)
-    is_ome = _ome_xml.is_ome(text.decode("utf-8", "replace"))
-    return list(map(_squeezed, _ome_set.images(file, text))) if is_ome else []
+    return list(map(_squeezed, _ome_set.images(file, text))) if _ome_xml.is_ome(beginning(text)) else []
 
 
 def _describe(file: OpenFile, numbers: NDArray[np.intp]) -> _Description:
     """Read what the first page's description says of pages of the file, which are of one frame type."""
     frame, text = file.table.layout(int(numbers[0])).frame_type, description(file)
-    steps = steps_of_tags(file.table.tags(int(numbers[0])), _imagej.unit(text.decode("utf-8", "replace")))
+    steps = steps_of_tags(file.table.tags(int(numbers[0])), _imagej.unit(beginning(text)))
     for placed in _candidates(file, text, frame):
         found = placed.among(numbers, len(file.table))
         if found is not None and placed.size in (None, (frame.rows, frame.columns)):
@@ -175,7 +174,7 @@ def _describe(file: OpenFile, numbers: NDArray[np.intp]) -> _Description:
 
 def _candidates(file: OpenFile, text: bytes, frame: FrameType) -> Iterator[Placed]:
     """Yield what each kind of description tells, those first that tell more exactly which page is where."""
-    pages, words = len(file.table), text.decode("utf-8", "replace")
+    pages, words = len(file.table), beginning(text)
     shaped = _shaped.read(words, pages, (frame.rows, frame.columns, *[frame.samples] * (frame.samples > 1)))
     if shaped is not None:
         yield alone(file, shaped)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from lazytiff._dimensions import Dimensions
     from lazytiff._ome_xml import OmeImage
 
 _MOST_NEIGHBOURS = 10_000  # files of a folder that are looked into for one that was renamed
@@ -133,12 +134,12 @@ class _Folder:
         return os.path.join(self._path or "", name) if name else None
 
     def count(self, path: str | None) -> int:
-        """Return how many pages a file has, looked up once; 0 for one that is not there."""
+        """Return how many pages a file has, looked up once; -1 for one that is not there."""
         if path is not None and path not in self._counts:
             file = OpenFile.open(path, 1, 0, "default")
             file.source.close()
             self._counts[path] = len(file.table)
-        return self._counts.get(path or "", 0)
+        return self._counts.get(path or "", -1)
 
 
 @dataclass
@@ -170,8 +171,12 @@ class _Members:
         if not used:
             return None
         if all(self._own[number] for number in used):
-            return alone(self.file, replace(self.image.dimensions, planes=pages), self.image.size)
+            return alone(self.file, self._with(pages), self.image.size)
         return self._in_several(used, files, pages)
+
+    def _with(self, planes: NDArray[np.intp]) -> Dimensions:
+        """Return the image's axes, as long as there are planes along them."""
+        return replace(self.image.dimensions, sizes=planes.shape, planes=planes)
 
     def _in_several(self, used: Sequence[int], files: NDArray[np.intp], pages: NDArray[np.intp]) -> Placed | None:
         paths = {number: path for number in used if (path := self._path(number)) is not None}
@@ -196,9 +201,8 @@ class _Members:
             )
 
         uuids = [self.image.files[number].uuid for number in paths]
-        dimensions = replace(self.image.dimensions, planes=planes)
         parts = list(paths.values()), counts.tolist(), uuids
-        return Placed(dimensions, why, self.image.size, lambda: _joined(self.file, *parts))
+        return Placed(self._with(planes), why, self.image.size, lambda: _joined(self.file, *parts))
 
 
 def _joined(file: OpenFile, paths: list[str], counts: list[int], uuids: list[str | None]) -> MultiTiff:

@@ -6,6 +6,7 @@ specification for TiffData.
 
 from __future__ import annotations
 
+import codecs
 import math
 import re
 from array import array
@@ -33,7 +34,8 @@ _MOST_IMAGES = 1 << 12
 _MOST_DEPTH = 64
 _MOST_TEXT = 1 << 10  # characters of a UUID
 _MOST_DIGITS = 12
-_AGAIN = 4  # how often planes may be told of on the average
+_AGAIN = 4  # how often planes may be told of on the average, and how many more there may be than are told of
+_FEW = 1 << 16  # planes that there may be in any case
 _MARK = re.compile(r"<(?:[\w.-]+:)?OME[\s>]")
 _MICROMETRE = {"\u03bcm", "um", "micron"}  # with the Greek letter; ours is the sign for micro
 _SIZES = "CZT"
@@ -63,34 +65,61 @@ class OmeImage:
     def places(self, count_of: Callable[[OmeFile], int]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
         """Return for each plane the number of its file in `files`, and its page there; -1 where nobody tells.
 
-        count_of: says how many pages a file has; asked only where a TiffData element leaves that out. Places out of
-        range are left out. Raises LimitError for more than `limits.max_pages` planes.
+        count_of: says how many pages a file has, or -1 for one that is not there; asked where a TiffData element tells
+        of several, or of all. Places out of range are left out. Where there would be many more planes than are told of,
+        the slowest axis ends with the last of these. Raises LimitError for more than `limits.max_pages` planes, and for
+        few among many.
         """
-        sizes, total = self.dimensions.sizes, self.dimensions.count
-        if total > limits.max_pages:
-            raise LimitError(f"OME-XML: image {self.name!r} has {total} planes (limits.max_pages: {limits.max_pages})")
-        found = np.full((2, total), -1, np.intp)
-        firsts = self.blocks[:, [3 + _SIZES.index(letter) for letter in self.dimensions.letters]]
-        blocks = self.blocks[((firsts >= 0) & (firsts < sizes)).all(axis=1)]
-        firsts = firsts[((firsts >= 0) & (firsts < sizes)).all(axis=1)]
-        starts = np.ravel_multi_index(tuple(firsts.T), sizes) if len(blocks) else np.zeros(0, np.intp)
-        counts = np.minimum(self._counts(blocks, count_of), total - starts)
+        blocks, starts = self._placed()
+        counts, there = self._counts(blocks, count_of)
+        sizes = self._sizes(starts[there], counts[there])
+        inside = starts < math.prod(sizes)
+        blocks, starts, counts = blocks[inside], starts[inside], counts[inside]
+        total = math.prod(sizes)
+        counts = np.minimum(counts, total - starts)
         if counts.sum() > _AGAIN * total + len(blocks):
             raise LimitError(f"OME-XML: image {self.name!r} tells of its planes again and again; the XML is damaged")
+        found = np.full((2, total), -1, np.intp)
         along = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
         at = np.repeat(starts, counts) + along
         found[0, at] = np.repeat(blocks[:, 0], counts)
         found[1, at] = np.repeat(blocks[:, 1], counts) + along
         return found[0].reshape(sizes), found[1].reshape(sizes)
 
-    def _counts(self, blocks: NDArray[np.int64], count_of: Callable[[OmeFile], int]) -> NDArray[np.int64]:
-        """Return how many planes each block has."""
-        counts = blocks[:, 2].copy()
-        all_that_follow = counts < 0
-        numbers, at = np.unique(blocks[all_that_follow, 0], return_inverse=True)
-        pages = np.array([count_of(self.files[number]) for number in numbers.tolist()], np.int64)
-        counts[all_that_follow] = np.maximum(pages[at] - blocks[all_that_follow, 1], 0)
-        return counts
+    def _placed(self) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
+        """Return the blocks whose first plane there is, and the number of that plane."""
+        sizes, total = self.dimensions.sizes, self.dimensions.count
+        if total > limits.max_pages:
+            raise LimitError(f"OME-XML: image {self.name!r} has {total} planes (limits.max_pages: {limits.max_pages})")
+        firsts = self.blocks[:, [3 + _SIZES.index(letter) for letter in self.dimensions.letters]]
+        inside = (firsts < sizes).all(axis=1)
+        starts = np.ravel_multi_index(tuple(firsts[inside].T), sizes) if inside.any() else np.zeros(0, np.intp)
+        return self.blocks[inside], starts
+
+    def _counts(
+        self, blocks: NDArray[np.int64], count_of: Callable[[OmeFile], int]
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """Return how many planes each block has, no more than its file has pages; and whether that is known."""
+        counts, there = blocks[:, 2].copy(), np.ones(len(blocks), bool)
+        several = np.flatnonzero(counts != 1)
+        numbers, at = np.unique(blocks[several, 0], return_inverse=True)
+        pages = np.array([count_of(self.files[number]) for number in numbers.tolist()], np.int64)[at]
+        there[several] = pages >= 0
+        told, most = counts[several], np.maximum(pages - blocks[several, 1], 0)
+        counts[several] = np.where(pages < 0, np.maximum(told, 0), np.where(told < 0, most, np.minimum(told, most)))
+        return counts, there
+
+    def _sizes(self, starts: NDArray[np.intp], counts: NDArray[np.int64]) -> tuple[int, ...]:
+        """Return the sizes of the axes: so many planes as there are to be, or as there is room for."""
+        sizes, told = self.dimensions.sizes, int(counts.sum())
+        most = max(_FEW, _AGAIN * told)
+        if self.dimensions.count > most:
+            inner = math.prod(sizes[1:])
+            last = int((starts + counts).max(initial=0))
+            sizes = (min(sizes[0], max(-(-last // inner), 1)), *sizes[1:])
+        if math.prod(sizes) > most:
+            raise LimitError(f"OME-XML: image {self.name!r} has {math.prod(sizes)} planes, and tells where {told} are")
+        return sizes
 
 
 @dataclass
@@ -129,8 +158,11 @@ def parse(text: bytes, name: str) -> Ome:
 
 def _as_utf8(text: bytes) -> bytes:
     """Return the text in UTF-8, as OME-TIFF has it; some writers use the code page of their Windows."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
     try:
-        text.decode()
+        for begin in range(0, len(text), _FEED):  # not all of it at once, which might be large
+            decoder.decode(text[begin : begin + _FEED])
+        decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         return text.decode("latin-1").encode()
     return text

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from lazytiff._many import MultiTiff
 
 _DESCRIPTION = 270
+_BEGINNING = 1 << 16  # bytes
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,6 +57,11 @@ class Placed:
         """Whether the planes are the first pages, in their order."""
         planes = self.dimensions.planes
         return self.open_base is None and (planes is None or bool((planes.ravel() == np.arange(planes.size)).all()))
+
+
+def beginning(text: bytes) -> str:
+    """Return as much of a description as tells of which kind it is; of all kinds but OME-XML that is all of it."""
+    return text[:_BEGINNING].decode("utf-8", "replace")
 
 
 def description(file: OpenFile) -> bytes:

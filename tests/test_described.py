@@ -506,6 +506,20 @@ def test_missing_part(tmp_path):
         assert_same(hyper.filled(1)[1], np.ones((2, 8, 9), "u2"))
 
 
+def test_missing_part_of_several_planes(tmp_path):
+    """A part that is not there is named, too, where one TiffData tells of all its planes."""
+    pixels = stack(2, 8, 9)
+    data = "<TiffData/>" + '<TiffData IFD="0" FirstT="1" PlaneCount="2"><UUID FileName="b.tif">x</UUID></TiffData>'
+    xml = ome_xml({"T": 2, "C": 2}, "XYCZT", data)
+    write_ome(tmp_path / "a.ome.tif", pixels, xml)
+    with lazytiff.open(tmp_path / "a.ome.tif") as img:
+        with pytest.warns(lazytiff.TiffWarning, match=r"b\.tif, of the same set"):
+            hyper = img.hyperstack
+        assert_same(hyper[0], pixels)
+        with pytest.raises(lazytiff.MissingPlaneError, match=r"b\.tif is not beside this file"):
+            hyper[1]
+
+
 def test_short_part(tmp_path):
     """A part with fewer pages than the description tells of is named when it is touched, and harms no other."""
     made = Set(tmp_path)

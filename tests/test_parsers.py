@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -169,13 +170,26 @@ def test_ome_blocks():
     assert pages == [[[-1, -1]], [[0, 1]], [[2, -1]]]
     assert files == [[[-1, -1]], [[0, 0]], [[0, -1]]]
     _, _, pages = places('<TiffData IFD="1" PlaneCount="99"/>')
-    assert pages == [[[1, 2]], [[3, 4]], [[5, 6]]]
+    assert pages == [[[1, 2]], [[3, 4]], [[5, -1]]]
 
 
 def test_ome_blocks_out_of_range():
     """Places that no plane has are left out."""
     _, _, pages = places('<TiffData IFD="0" FirstT="3"/><TiffData IFD="5" FirstC="2"/><TiffData IFD="3"/>')
     assert pages == [[[3, -1]], [[-1, -1]], [[-1, -1]]]
+
+
+def test_ome_files_that_are_not_there():
+    """Of a file that is not there as many planes are believed as it is said to have, where that is said."""
+    data = '<TiffData IFD="7" PlaneCount="2" FirstT="1"><UUID FileName="a">x</UUID></TiffData>'
+    _, files, pages = places(data, count=-1)
+    assert (files, pages) == ([[[-1, -1]], [[0, 0]], [[-1, -1]]], [[[-1, -1]], [[7, 8]], [[-1, -1]]])
+    assert places('<TiffData><UUID FileName="a">x</UUID></TiffData>', count=-1)[1] == [[[-1, -1]]] * 3
+    tracemalloc.start()
+    data = data.replace('PlaneCount="2"', 'PlaneCount="16777216"')
+    assert np.shape(places(data, count=-1, sizes='SizeT="16777216"')[1]) == (1, 1, 1)
+    assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    tracemalloc.stop()
 
 
 def test_ome_files():
@@ -271,10 +285,26 @@ def test_ome_many_planes():
 
 def test_ome_planes_again_and_again():
     """Blocks that all tell of all planes are refused."""
-    data = '<TiffData IFD="0" PlaneCount="1000000"/>' * 1000
-    (image,) = _ome_xml.parse(pixels_of(data, sizes='SizeT="1000000"'), "x").images
+    data = '<TiffData IFD="0" PlaneCount="10000"/>' * 1000
+    (image,) = _ome_xml.parse(pixels_of(data, sizes='SizeT="10000"'), "x").images
     with pytest.raises(lazytiff.LimitError, match="again and again"):
-        image.places(lambda _: 1)
+        image.places(lambda _: 10000)
+
+
+@pytest.mark.parametrize("data", ["<TiffData/>", '<TiffData IFD="0" PlaneCount="16777216"/>', '<TiffData IFD="0"/>'])
+def test_ome_many_more_planes(data):
+    """Of many more planes than there are pages, the slowest axis has those steps that have some."""
+    tracemalloc.start()
+    _, files, pages = places(data, count=5, sizes='SizeC="2" SizeT="8388608"')
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    last = 1 if 'IFD="0"/' in data else 5
+    assert np.ravel(pages).tolist() == [*range(last), -1]
+    assert len(files) == -(-last // 2)
+    assert peak < 1 << 20
+    (image,) = _ome_xml.parse(pixels_of('<TiffData IFD="0" FirstT="8000000"/>', sizes='SizeT="8388608"'), "x").images
+    with pytest.raises(lazytiff.LimitError, match="has 8000001 planes, and tells where 1 are"):
+        image.places(lambda _: 5)
 
 
 BOMBS = {
@@ -300,7 +330,7 @@ import time, resource, lazytiff
 img = lazytiff.open({str(tmp_path / "a.tif")!r})
 lazytiff.open({str(tmp_path / "a.tif")!r}).pages
 size = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
-resource.setrlimit(resource.RLIMIT_AS, (size + (160 << 20),) * 2)
+resource.setrlimit(resource.RLIMIT_AS, (size + (112 << 20),) * 2)
 started = time.process_time()
 try:
     hyper = img.hyperstack
