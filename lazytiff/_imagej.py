@@ -13,6 +13,7 @@ _MOST_CHARACTERS = 1 << 16  # ImageJ writes some hundred; what is behind these i
 _KEYS = {"C": "channels", "Z": "slices", "T": "frames"}
 _ORDERS = ("czt", "ctz", "zct", "ztc", "tcz", "tzc")  # fastest first; ImageJ's own files are czt
 _DIGITS = 12  # of a number of planes that can be meant
+_SECONDS = {"sec": "s", "second": "s", "seconds": "s"}
 _ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})")
 _MICROMETRE = {"micron", "microns", "um", "\u00b5m", "\u03bcm"}  # the sign for micro, and the Greek letter
 
@@ -40,7 +41,11 @@ def read(text: str, pages: int, samples: int) -> Dimensions | None:
 
 def unit(text: str) -> str | None:
     """Return the unit of length that ImageJ's description names; None when it names none."""
-    name = _unescaped((_fields(text) or {}).get("unit", "")).strip()
+    return _unit(_fields(text) or {}, "unit")
+
+
+def _unit(fields: dict[str, str], key: str) -> str | None:
+    name = _unescaped(fields.get(key, "")).strip()
     if name in _MICROMETRE:
         return "µm"
     return None if name in ("", "pixel", "pixels") else name
@@ -75,9 +80,9 @@ def _steps(fields: dict[str, str]) -> dict[str, Step]:
     spacing, interval, rate = (_number(fields.get(key, "")) for key in ("spacing", "finterval", "fps"))
     steps = {}
     if spacing:
-        steps["Z"] = Step(abs(spacing), unit("ImageJ=\nunit=" + fields.get("unit", "")) or "")
+        steps["Z"] = Step(abs(spacing), _unit(fields, "zunit") or _unit(fields, "unit") or "")
     if interval or rate:
-        steps["T"] = Step(interval or 1 / rate, "s")
+        steps["T"] = Step(interval or 1 / rate, _SECONDS.get(name := _unit(fields, "tunit") or "sec", name))
     return steps
 
 

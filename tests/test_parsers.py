@@ -38,6 +38,14 @@ def test_imagej_without_counts():
     assert found.steps == {"Z": (2.0, "µm"), "T": (0.25, "s")}
 
 
+def test_imagej_units_of_axes():
+    """Planes and time points may have units of their own."""
+    found = _imagej.read("ImageJ=\nframes=2\nunit=mm\nzunit=um\nspacing=3\nfinterval=5\ntunit=min", 2, 1)
+    assert found.steps == {"Z": (3.0, "µm"), "T": (5.0, "min")}
+    found = _imagej.read("ImageJ=\nframes=2\nunit=mm\nspacing=3\nfinterval=5\ntunit=sec", 2, 1)
+    assert found.steps == {"Z": (3.0, "mm"), "T": (5.0, "s")}
+
+
 def test_imagej_counts_beyond_pages():
     """Counts are believed as far as there are pages: the slowest axis ends with the last of them."""
     found = _imagej.read("ImageJ=\nchannels=2\nslices=3\nframes=1000000", 9, 1)
