@@ -539,6 +539,7 @@ for thread in threads: thread.join()
     subprocess.run([sys.executable, "-P", "-W", "ignore", "-c", program], check=True, timeout=60)
 
 
+@pytest.mark.slow
 @needs_proc
 def test_fifty_thousand_files(tmp_path):
     """An array over 50,000 files costs little more than their names, and reads of it few descriptors."""

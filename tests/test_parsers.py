@@ -356,6 +356,7 @@ assert img.axes == "YX" and img[...].sum() == 72
     assert float(seconds) < 10  # of a second that it takes on a machine that has nothing else to do
 
 
+@pytest.mark.slow
 def test_ome_many_blocks():
     """100,000 TiffData elements are understood in a moment."""
     count = 100_000

@@ -374,6 +374,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["imagej", "ome"])
 def test_killed(kind, path):
     """A writer that is killed at any moment leaves as many steps as it has acknowledged, or one more, all there."""
