@@ -57,7 +57,7 @@ def _master(folder: _Folder, member: OmeFile) -> Ome:
     ome = Ome() if path is None else parse(_xml_of(path), path)
     if not ome.images:
         warn(
-            f"{folder.own}: {member.name}, which is to tell of the axes of its set, is not there, or does not tell: "
+            f"{folder.name}: {member.name}, which is to tell of the axes of its set, is not there, or does not tell: "
             "this file stands alone"
         )
     return ome
@@ -96,7 +96,7 @@ class _Folder:
     """The folder of the file that was opened, and of the others of its set: descriptions lead to no other one."""
 
     def __init__(self, file: OpenFile, uuid: str | None) -> None:
-        self.own = file.source.path
+        self.name, self.own = file.source.name, file.source.path
         self._uuid = uuid
         self._path = None if self.own is None else os.path.dirname(self.own)
         self._counts: dict[str, int] = {}
