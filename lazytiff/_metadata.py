@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
+
+import numpy as np
 
 KEYS = ("axes", "sizes", "spacing", "unit", "pixel_size", "interval", "channels", "name")
 _LETTERS = "TZC"
 _MOST = 1 << 24  # planes along an axis
+_MOST_CHANNELS = 1 << 16  # OME-XML tells of each, and readers parse it
+_MOST_PER = (1 << 31) - 1  # planes of a step: Java's int
+_MOST_TEXT = 1 << 10  # characters: readers look at so many bytes of a description, and no further
 # Of lengths, as OME has them (UnitsLength), and what else people write.
 _PREFIXES = ("Y", "Z", "E", "P", "T", "G", "M", "k", "h", "da", "", "d", "c", "m", "µ", "n", "p", "f", "a", "z", "y")
 UNITS = (*(f"{prefix}m" for prefix in _PREFIXES), "Å", "thou", "li", "in", "ft", "yd", "mi", "pixel")
@@ -131,6 +136,10 @@ def _sizes(sizes: Any, letters: str) -> dict[str, int]:
     found = {letter: operator.index(sizes[letter]) for letter in letters[1:]}
     if not all(1 <= size <= _MOST for size in found.values()):
         raise ValueError(f"metadata: sizes are from 1 to {_MOST}, not {sizes!r}")
+    if found.get("C", 1) > _MOST_CHANNELS or math.prod(found.values()) > _MOST_PER:
+        raise ValueError(
+            f"metadata: there are {_MOST_CHANNELS} channels and {_MOST_PER} planes a step at most, not {sizes!r}"
+        )
     return found
 
 
@@ -139,7 +148,9 @@ def _positive(key: str, value: Any) -> float:
         number = float(value)
     except (TypeError, ValueError):
         raise TypeError(f"metadata: {key} must be a number, not {value!r}") from None
-    if isinstance(value, str | bool) or not 0 < number < math.inf:
+    except OverflowError:  # of whole numbers
+        number = math.inf
+    if isinstance(value, str | bytes | bytearray | bool | np.bool_) or not 0 < number < math.inf:
         raise ValueError(f"metadata: {key} must be a positive number, not {value!r}")
     return number
 
@@ -160,7 +171,7 @@ def _unit(unit: Any, kind: str) -> str:
 
 
 def _channels(names: Any, kind: str, sizes: dict[str, int], letters: str) -> tuple[str, ...]:
-    if isinstance(names, str):
+    if isinstance(names, str | bytes) or not isinstance(names, Iterable):
         raise TypeError(f"metadata: channels are a list of names, not {names!r}")
     found = tuple(_text("channels", name) for name in names)
     if found and kind == "imagej":
@@ -178,4 +189,6 @@ def _text(key: str, text: Any) -> str:
         raise TypeError(f"metadata: {key} must be a str, not {text!r}")
     if not text.isprintable():
         raise ValueError(f"metadata: {key} has characters that cannot be printed: {text!r}")
+    if len(text) > _MOST_TEXT:
+        raise ValueError(f"metadata: {key} has {len(text)} characters, and {_MOST_TEXT} are the most")
     return text

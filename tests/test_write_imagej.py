@@ -199,6 +199,8 @@ REFUSED = {
     "order": ({"metadata": {"axes": "ZT", "sizes": {"T": 1}}}, "in the order T, Z, C"),
     "channels": ({"metadata": {"channels": ["red"]}}, "keep no names of channels"),
     "ome": ({"ome": True}, "do not go together"),
+    "long name": ({"metadata": {"name": "x" * 70000}}, "name has 70000 characters, and 1024 are the most"),
+    "planes": ({"metadata": {"axes": "TZC", "sizes": {"Z": 1 << 24, "C": 1 << 8}}}, "planes a step at most"),
     "description": ({"description": "mine"}, "ImageDescription is there twice"),
     "tag": ({"tags": {"ImageDescription": "mine"}}, "ImageDescription is there twice"),
     "resolution": ({"metadata": {"pixel_size": 1}, "tags": {"XResolution": 2.0}}, "resolution is there twice"),
