@@ -48,7 +48,7 @@ def go_on(style: Style, writer: PageWriter, file: OpenFile, form: dict[str, Any]
     if style.metadata.kind == "imagej":
         _check_imagej(style.metadata, writer, file)
     found = _describe(style.metadata, file, form, dtype)
-    if not _descriptions.is_same(found.text, text):
+    if not _descriptions.is_same(found, text):
         writer.redescribe(found.text)
         file.refresh()
     writer.count(found.inside, found.per, found.least)

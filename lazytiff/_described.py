@@ -6,7 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from lazytiff import _imagej, _micromanager_set, _ome_set, _ome_xml, _shaped
+from lazytiff import _descriptions, _imagej, _micromanager_set, _ome_set, _ome_xml, _shaped
 from lazytiff._dimensions import Step
 from lazytiff._file_array import FileArray
 from lazytiff._hyperstack import HyperStack
@@ -34,6 +34,7 @@ class _Description:
     steps: dict[str, Step] = field(default_factory=dict)
     frame: FrameType | None = None  # of the pages
     base: TiffArray | None = None  # of the hyperstack, where that is not the array; made when it is first needed
+    text: bytes = b""  # that says it
 
 
 class DescribedArray(FileArray):
@@ -44,13 +45,20 @@ class DescribedArray(FileArray):
 
     @property
     def _described(self) -> _Description:
-        """Read the description, once for as long as no page comes."""
+        """Read the description, once for as long as nothing comes."""
         file, numbers = (self._file, self._numbers) if self._full is None else self._full
         seen = self._seen
         if seen is None or seen[:2] != (file.table, len(numbers)):
             found = _describe(file, numbers) if len(numbers) else _Description(None)
             self._seen = seen = (file.table, len(numbers), found if self._full is None else self._reduce(found))
         return seen[2]
+
+    def _grow(self) -> int:
+        """Take in pages; and another description, as writers change it when the pages are there already."""
+        came, seen = super()._grow(), self._seen
+        if seen is not None and self._full is None and description(self._file) != seen[2].text:
+            self._seen = None
+        return came
 
     def _reduce(self, found: _Description) -> _Description:
         """Return what is said of the full pages as that of these; what is in other files has other levels."""
@@ -165,11 +173,11 @@ def _describe(file: OpenFile, numbers: NDArray[np.intp]) -> _Description:
     """Read what the first page's description says of pages of the file, which are of one frame type."""
     frame, text = file.table.layout(int(numbers[0])).frame_type, description(file)
     steps = steps_of_tags(file.table.tags(int(numbers[0])), _imagej.unit(beginning(text)))
-    for placed in _candidates(file, text, frame):
+    for placed in _candidates(file, _descriptions.within(text, len(file.table)), frame):
         found = placed.among(numbers, len(file.table))
         if found is not None and placed.size in (None, (frame.rows, frame.columns)):
-            return _Description(found, {**steps, **found.dimensions.steps}, frame)
-    return _Description(None, steps, frame)
+            return _Description(found, {**steps, **found.dimensions.steps}, frame, text=text)
+    return _Description(None, steps, frame, text=text)
 
 
 def _candidates(file: OpenFile, text: bytes, frame: FrameType) -> Iterator[Placed]:

@@ -180,6 +180,8 @@ def _attributes(values: dict[str, str]) -> str:
 
 _WORDS = rb"\n(frames|slices|channels|images)=(\d{1,9})(?=[\r\n]|\Z)"
 _SIZES = rb'\sSize([TZC])="(\d{1,9})"'
+_PIXELS = re.compile(rb"<Pixels\s[^<>]*>")
+_UUID = re.compile(rb"(?<= UUID=\")urn:uuid:[-0-9a-f]{36}")
 
 
 def counted(text: bytes) -> Described | None:
@@ -187,11 +189,21 @@ def counted(text: bytes) -> Described | None:
     if text.startswith(b"ImageJ=\n"):
         digits, sizes, samples = re.search(rb"\n(frames|slices|channels)=(\d{8})\n\0*\Z", text), _words(text), 1
     else:
-        digits, sizes, samples = re.search(_SIZES.replace(rb"1,9", b"8") + b">", text), _ome_sizes(text), _samples(text)
+        own = re.compile(_SIZES.replace(rb"1,9", b"8") + b">")
+        digits, sizes, samples = own.search(text, _pixels(text)[0]), _ome_sizes(text), _samples(text)
     if digits is None or digits.start(2) % 8 or not sizes or (samples > 1 and digits[1] == b"C"):
         return None
     per = math.prod(size for word, size in sizes.items() if word not in (digits[1], b"images")) // samples
     return Described(text, digits.start(2), per, 0 if text.startswith(b"ImageJ") else 1) if per else None
+
+
+def within(text: bytes, pages: int) -> bytes:
+    """Return a description; one of our own with no more steps than so many pages, which it may be younger than."""
+    found = counted(text)
+    if found is None:
+        return text
+    end, steps = found.inside + 8, max(pages // found.per, found.least)
+    return text if int(text[found.inside : end]) <= steps else text[: found.inside] + b"%08d" % steps + text[end:]
 
 
 def told(text: bytes, pages: int) -> str:
@@ -203,10 +215,20 @@ def told(text: bytes, pages: int) -> str:
     return "ome" if math.prod((_ome_sizes(text) or {b"": 0}).values()) == pages * _samples(text) else ""
 
 
-def is_same(text: bytes, other: bytes) -> bool:
-    """Return whether two descriptions say the same but for how much was counted, and which file it is."""
-    masked = [re.sub(rb"(?<=\D)\d{8}(?=\D)|urn:uuid:[-0-9a-f]{36}", b"", each).rstrip(b"\0") for each in (text, other)]
+def is_same(described: Described, text: bytes) -> bool:
+    """Return whether a text says what that description does, but for how much was counted, and which file it is."""
+    begin, end = described.inside, described.inside + 8
+    masked = [
+        (_UUID.sub(b"", each[:begin], 1), each[begin:end].isdigit(), each[end:].rstrip(b"\0"))
+        for each in (described.text, text)
+    ]
     return masked[0] == masked[1]
+
+
+def _pixels(text: bytes) -> tuple[int, int]:
+    """Return where the tag <Pixels> begins and ends: names that users give stand before and behind it."""
+    found = _PIXELS.search(text)
+    return (len(text), len(text)) if found is None else found.span()
 
 
 def _words(text: bytes) -> dict[bytes, int]:
@@ -215,11 +237,11 @@ def _words(text: bytes) -> dict[bytes, int]:
 
 def _ome_sizes(text: bytes) -> dict[bytes, int]:
     """Return the sizes of the only image of OME-XML; none where it is something else."""
-    found = dict(re.findall(_SIZES, text))
+    found = dict(re.findall(_SIZES, text[slice(*_pixels(text))]))
     is_ome = b"openmicroscopy.org/Schemas/OME" in text[:4096] and text.count(b"<Pixels ") == 1 and len(found) == 3  # noqa: PLR2004
     return {word: int(number) for word, number in found.items()} if is_ome else {}
 
 
 def _samples(text: bytes) -> int:
-    found = re.search(rb'\sSamplesPerPixel="(\d{1,5})"', text)
+    found = re.compile(rb'\sSamplesPerPixel="(\d{1,5})"').search(text, _pixels(text)[1])
     return max(int(found[1]), 1) if found else 1

@@ -363,6 +363,36 @@ def test_never_torn(path):
         assert 1 <= int(found[at : at + 8]) <= 3001
 
 
+@pytest.mark.parametrize("kind", ["imagej", "ome"])
+def test_counted_after_refresh(kind, path):
+    """A reader that comes between the page and its count sees the count when it refreshes again."""
+    with lazytiff.empty(path, "u1", metadata={"axes": "TC", "sizes": {"C": 2}}, **{kind: True}) as out:
+        out.extend(make_pages("gray", 6))
+        text, place = counted.description(path)
+        at = place + counted.COUNT[kind].search(text).start(2)
+        with path.open("r+b") as file, lazytiff.open(path) as reader:
+            os.pwrite(file.fileno(), b"00000002", at)
+            assert reader.sizes["T"] == 2
+            os.pwrite(file.fileno(), b"00000003", at)
+            assert reader.refresh() == 0
+            assert reader.sizes["T"] == 3
+            assert reader.hyperstack.shape[:2] == (3, 2)
+
+
+@pytest.mark.parametrize("kind", ["imagej", "ome"])
+def test_counted_before_refresh(kind, path):
+    """A reader whose pages are older than the count that it reads has the whole steps of its pages."""
+    pages = make_pages("gray", 10)
+    with lazytiff.empty(path, "u1", metadata={"axes": "TC", "sizes": {"C": 2}}, **{kind: True}) as out:
+        out.extend(pages[:5])
+        with lazytiff.open(path) as reader:
+            out.extend(pages[5:])
+            assert reader.sizes["T"] == 2
+            helper.assert_same(reader.hyperstack[:], pages[:4].reshape(2, 2, ROWS, COLUMNS))
+            reader.refresh()
+            helper.assert_same(reader.hyperstack[:], pages.reshape(5, 2, ROWS, COLUMNS))
+
+
 KILLED = """
 import sys, numpy as np, lazytiff
 path, kind = sys.argv[1:]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import time
 
 import counted
 import helper
@@ -251,6 +252,44 @@ def test_foreign(path):
     with lazytiff.open(path, "a", metadata={"axes": "TC", "sizes": {"C": 2}}) as out:
         out.append(pages[5])
     check(path, "TC", {"C": 2}, pages)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {"channels": ['a SizeC="1" SizeT="00000002"', "b"]},
+        {"channels": ["a", "20240101"], "name": ' SamplesPerPixel="2" SizeC="4"'},
+        {"name": "<Pixels urn:uuid:0123456789ab"},
+    ],
+)
+def test_names_are_no_sizes(names, path):
+    """Names that look like attributes are names for whoever goes on with the file."""
+    pages = make_pages("uint8", 7)
+    metadata = {"axes": "TC", "sizes": {"C": 2}, **names}
+    with lazytiff.empty(path, "u1", metadata=metadata) as out:
+        out.extend(pages[:4])
+    before = path.read_bytes()
+    lazytiff.open(path, "a", metadata=metadata).close()
+    assert path.read_bytes() == before
+    with lazytiff.open(path, "a") as out:
+        out.extend(pages[4:])
+    check(path, "TC", {"C": 2}, pages)
+
+
+def test_another_name(path):
+    """A name with eight digits, or a UUID, is not taken for what may differ."""
+    lazytiff.save(path, make_pages("uint8", 2), metadata={"name": "20240101 urn:uuid:01"})
+    for name in ("20240202 urn:uuid:01", "20240202 urn:uuid:02"):
+        lazytiff.open(path, "a", metadata={"name": name}).close()
+        assert f'Name="{name}"' in lazytiff.open(path).tags["ImageDescription"]
+
+
+def test_hostile_description(path):
+    """A description that never ends its tags is looked through once, not once for each of them."""
+    lazytiff.save(path, make_pages("uint8", 2), description="openmicroscopy.org/Schemas/OME " + "<Pixels " * 500_000)
+    begin = time.process_time()
+    lazytiff.open(path, "a").close()
+    assert time.process_time() - begin < 5
 
 
 REFUSED = {
