@@ -448,6 +448,9 @@ enum lzt_status lzt_writer_set_counter(struct lzt_writer *writer, uint64_t insid
  * The text begins at a multiple of 8. What was counted is not any more. LZT_USAGE before the first page, and while pages wait; LZT_FULL where
  * a classic file has no room. */
 enum lzt_status lzt_writer_redescribe(struct lzt_writer *writer, const char *text, uint64_t length, struct lzt_error *error);
+/* Have a classic file that would become BigTIFF when it outgrows 4 GiB end there (LZT_FULL), now and whenever a writer goes on with it, for programs
+ * that read no BigTIFF. Nothing is done to other files. LZT_USAGE while pages wait. */
+enum lzt_status lzt_writer_stay_classic(struct lzt_writer *writer, struct lzt_error *error);
 
 uint64_t lzt_writer_pages(const struct lzt_writer *writer);  /* published, those of the table included */
 int lzt_writer_is_bigtiff(const struct lzt_writer *writer); /* whether readers find a BigTIFF file by now */

@@ -69,6 +69,22 @@ enum lzt_status lzt_writer_turn(struct lzt_writer *writer, struct lzt_error *err
     return status;
 }
 
+enum lzt_status lzt_writer_stay_classic(struct lzt_writer *writer, struct lzt_error *error)
+{
+    enum { NOWHERE = 1 }; /* within the header: who goes on with the file finds no BigTIFF chain (resume.c, find_big_chain) */
+    enum lzt_status status = lzt_writer_check_alone(writer, error);
+    if (status != LZT_OK || !writer->grows)
+        return status;
+    if (writer->waiting > 0 || !writer->has[LZT_CLASSIC])
+        return lzt_fail(error, LZT_USAGE, "pages wait to be published, or the file has outgrown 4 GiB");
+    status = lzt_writer_set_link(writer, LZT_BIG, LZT_FIRST_BIG, NOWHERE, error);
+    if (status != LZT_OK)
+        return status;
+    writer->has[LZT_BIG] = writer->grows = 0;
+    lzt_block_free(&writer->block); /* to be built anew */
+    return lzt_writer_sync(writer, error);
+}
+
 /* ---- Whether it may be done ----------------------------------------------------------------------------------------------- */
 
 enum lzt_status lzt_writer_check_alive(const struct lzt_writer *writer, struct lzt_error *error)

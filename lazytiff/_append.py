@@ -44,6 +44,7 @@ class AppendTiff(GrowingArray):
         super().__init__(file, PageWriter(file.table, durable=style.durable, workers=style.workers), dtype)
         self._style = style
         self._is_extending = False
+        _counting.check_file(style, self._writer, file)
         if len(file.table):
             self._go_on()
         else:

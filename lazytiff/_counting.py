@@ -33,7 +33,7 @@ def first_tags(
     style.check_form(form, dtype)
     _descriptions.check_size(style.metadata, form)
     found = _describe(style.metadata, file, form, dtype)
-    writer.count(found.inside, found.per, found.least)
+    _count(style.metadata.kind, writer, found)
     return new_tags({_DESCRIPTION: found.text})
 
 
@@ -46,11 +46,25 @@ def go_on(style: Style, writer: PageWriter, file: OpenFile, form: dict[str, Any]
     style.check_form(form, dtype)
     _descriptions.check_size(style.metadata, form)
     if style.metadata.kind == "imagej":
-        _check_imagej(style.metadata, writer, file)
+        style.check_form(writer.form_of(file.table, 0), file.table.layout(0).dtype)
+        _check_resolution(style.metadata, file)
     found = _describe(style.metadata, file, form, dtype)
     if not _descriptions.is_same(found, text):
         writer.redescribe(found.text)
         file.refresh()
+    _count(style.metadata.kind, writer, found)
+
+
+def check_file(style: Style, writer: PageWriter, file: OpenFile) -> None:
+    """Raise ValueError for a BigTIFF file, with or without pages, that is to be one of ImageJ's."""
+    if style.metadata is not None and style.metadata.kind == "imagej" and writer.bigtiff:
+        raise ValueError(f"{file.source.name}: imagej=True does not go with BigTIFF files, which ImageJ does not open")
+
+
+def _count(kind: str, writer: PageWriter, found: _descriptions.Described) -> None:
+    """Have the writer count; ImageJ's files may not become BigTIFF."""
+    if kind == "imagej":
+        writer.stay_classic()
     writer.count(found.inside, found.per, found.least)
 
 
@@ -75,7 +89,7 @@ def _count_on(writer: PageWriter, file: OpenFile, text: bytes) -> None:
     found, pages = _descriptions.counted(text), len(file.table)
     if found is not None:
         try:
-            writer.count(found.inside, found.per, found.least)
+            _count("ome" if found.least else "imagej", writer, found)
         except ValueError:  # another program has moved the text to where it cannot be changed at once
             pass
         else:
@@ -95,10 +109,8 @@ def _count_on(writer: PageWriter, file: OpenFile, text: bytes) -> None:
         )
 
 
-def _check_imagej(metadata: Metadata, writer: PageWriter, file: OpenFile) -> None:
-    """Raise ValueError where ImageJ would not open the file, or not find the size of pixels."""
-    if writer.bigtiff:
-        raise ValueError(f"{file.source.name}: imagej=True does not go with BigTIFF files, which ImageJ does not open")
+def _check_resolution(metadata: Metadata, file: OpenFile) -> None:
+    """Raise ValueError where ImageJ would find another size of pixels."""
     tags = file.table.tags(0)
     there = tuple(tags.get(name) for name in _RESOLUTIONS)
     for old, size in zip(there, metadata.pixel_size or (), strict=False):

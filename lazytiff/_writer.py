@@ -121,6 +121,11 @@ class PageWriter:
         with self._noting():
             self._writer.redescribe(text)
 
+    def stay_classic(self) -> None:
+        """Have a classic file end at 4 GiB, now and later, that would become BigTIFF there."""
+        with self._noting():
+            self._writer.stay_classic()
+
     def flush(self) -> None:
         """Wait until all pages that are published are on the disk."""
         if self._dead:

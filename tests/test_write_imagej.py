@@ -309,6 +309,55 @@ def test_foreign_refused(path):
     helper.assert_refused(path, action, ValueError, "first page's resolution")
 
 
+def test_first_page_refused(path):
+    """Pages that are there count as well as those to come."""
+    helper.needs_to_write("zstd")
+    lazytiff.save(path, make_pages("16 bits", 2), compression="zstd", bigtiff=False)
+    action = lambda: lazytiff.open(path, "a", imagej=True, compression="lzw")  # noqa: E731
+    helper.assert_refused(path, action, ValueError, "decompresses only")
+
+
+@pytest.mark.parametrize("bigtiff", [False, True, "auto"])
+def test_without_pages(bigtiff, path):
+    """A file that has no pages yet becomes one of ImageJ's, unless it is BigTIFF."""
+    lazytiff.empty(path, "<u2", bigtiff=bigtiff).close()
+    action = lambda: lazytiff.open(path, "a", dtype="<u2", imagej=True)  # noqa: E731
+    if bigtiff is True:
+        helper.assert_refused(path, action, ValueError, "BigTIFF")
+        return
+    pages = make_pages("16 bits", 5)
+    with action() as out:
+        out.extend(pages)
+    check(path, "T", {}, pages)
+
+
+@pytest.mark.parametrize("pages", [0, 1, 3])
+def test_stays_classic(pages, sparse_path):
+    """A file that could have become BigTIFF at 4 GiB ends there when it is one of ImageJ's, whoever goes on with it."""
+    frames = make_pages("gray", 12)
+    with lazytiff.empty(sparse_path, "u1") as out:
+        out.extend(frames[:pages])
+    with lazytiff.open(sparse_path, "a", dtype="u1", imagej=True) as out:
+        out.append(frames[pages])
+    os.truncate(sparse_path, (1 << 32) - 2000)
+    for options in ({}, {"imagej": True}, {}):
+        with lazytiff.open(sparse_path, "a", **options) as out:
+            with pytest.raises(lazytiff.FileFullError):
+                out.extend(frames[len(out) :])
+            assert lazytiff.TiffFile(sparse_path).bigtiff is False
+            assert counted.digits("imagej", sparse_path) == len(out)
+            helper.assert_same(out[:], frames[: len(out)])
+
+
+def test_another_name(path):
+    """A name with eight digits is not taken for the count."""
+    pages = make_pages("16 bits", 2)
+    lazytiff.save(path, pages, imagej=True, metadata={"name": "of 20240101"})
+    lazytiff.open(path, "a", imagej=True, metadata={"name": "of 20240202"}).close()
+    assert "name=of 20240202" in lazytiff.open(path).tags["ImageDescription"]
+    check(path, "T", {}, pages)
+
+
 def test_same_resolution(path):
     """The size of a pixel may be said again."""
     metadata = {"pixel_size": (0.3, 0.7), "unit": "nm"}

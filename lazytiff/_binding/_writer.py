@@ -140,6 +140,11 @@ class Writer:
         if lib.lzt_writer_redescribe(self._handle, text, len(text), self._error) != lib.LZT_OK:
             self._fail(self._error)
 
+    def stay_classic(self) -> None:
+        """Have a classic file end at 4 GiB that would become BigTIFF there."""
+        if lib.lzt_writer_stay_classic(self._handle, self._error) != lib.LZT_OK:
+            self._fail(self._error)
+
     def flush(self) -> None:
         """Wait until all pages that are published are on the disk."""
         if lib.lzt_writer_flush(self._handle, self._error) != lib.LZT_OK:

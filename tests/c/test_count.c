@@ -466,6 +466,29 @@ static void test_full(void)
     end(&growing);
 }
 
+/* A classic file that would become BigTIFF ends at 4 GiB when that is said, however often somebody goes on with it. */
+static void test_stays_classic(uint64_t pages)
+{
+    const struct lzt_form form = made_form(9, 7, 1, 2);
+    struct growing growing = begin(AUTO, 0, &form);
+    struct lzt_error error;
+    for (uint64_t i = 0; i < pages; i++)
+        append(&growing, i);
+    check_status(lzt_writer_stay_classic(growing.writer, &error), LZT_OK, &error, "");
+    append(&growing, pages);
+    resume(&growing);
+    form_as_before(&growing);
+    check_made(&growing, pages + 1);
+    CHECK(truncate(growing.path, ((off_t)1 << 32) - 60) == 0);
+    for (int again = 0; again < 2; again++) {
+        resume(&growing);
+        form_as_before(&growing);
+        check_status(try_append(&growing, pages + 1, &error), LZT_FULL, &error, "4 GiB");
+        check_status(lzt_writer_stay_classic(growing.writer, &error), LZT_OK, &error, "");
+    }
+    end(&growing);
+}
+
 int main(void)
 {
     for (int bigtiff = AUTO; bigtiff <= BIG; bigtiff++)
@@ -489,5 +512,7 @@ int main(void)
     }
     test_memory();
     test_full();
+    for (uint64_t pages = 0; pages < 3; pages++)
+        test_stays_classic(pages);
     return 0;
 }
