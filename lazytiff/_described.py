@@ -34,7 +34,7 @@ class _Description:
     steps: dict[str, Step] = field(default_factory=dict)
     frame: FrameType | None = None  # of the pages
     base: TiffArray | None = None  # of the hyperstack, where that is not the array; made when it is first needed
-    text: bytes = b""  # that says it
+    mark: int = 0  # hash of the text that says it, which may be long
 
 
 class DescribedArray(FileArray):
@@ -56,7 +56,7 @@ class DescribedArray(FileArray):
     def _grow(self) -> int:
         """Take in pages; and another description, as writers change it when the pages are there already."""
         came, seen = super()._grow(), self._seen
-        if seen is not None and self._full is None and description(self._file) != seen[2].text:
+        if seen is not None and self._full is None and hash(description(self._file)) != seen[2].mark:
             self._seen = None
         return came
 
@@ -176,8 +176,8 @@ def _describe(file: OpenFile, numbers: NDArray[np.intp]) -> _Description:
     for placed in _candidates(file, _descriptions.within(text, len(file.table)), frame):
         found = placed.among(numbers, len(file.table))
         if found is not None and placed.size in (None, (frame.rows, frame.columns)):
-            return _Description(found, {**steps, **found.dimensions.steps}, frame, text=text)
-    return _Description(None, steps, frame, text=text)
+            return _Description(found, {**steps, **found.dimensions.steps}, frame, mark=hash(text))
+    return _Description(None, steps, frame, mark=hash(text))
 
 
 def _candidates(file: OpenFile, text: bytes, frame: FrameType) -> Iterator[Placed]:
