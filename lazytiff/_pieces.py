@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+_PLANES, _MOST_GUESSED = 4, 4  # of four axes without letters the last one are samples when there are no more of them
 _TOGETHER_BYTES = 64 << 20  # of pages that are asked for at a time: enough to keep all workers busy
 
 
@@ -71,7 +72,8 @@ def planes_of(array: Any, axes: str | None, metadata: Mapping[str, Any] | None) 
 def _named_axes(array: Any, shape: tuple[int, ...], told: Any, given: str | None) -> tuple[str, str]:
     """Return the letters of the axes before a page's, and of a page's."""
     own = getattr(array, "axes", None) if isinstance(getattr(array, "axes", None), str) else None
-    for letters in (told, given, own, _shapes.default_axes(shape)):
+    guess = _shapes.default_axes(shape) if len(shape) != _PLANES or shape[-1] <= _MOST_GUESSED else None
+    for letters in (told, given, own, guess):
         if not isinstance(letters, str):
             continue
         leading, page = _metadata.split_axes(letters)

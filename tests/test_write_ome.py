@@ -400,6 +400,7 @@ def test_save_dask(path):
     ("shape", "options", "match"),
     [
         ((2, 2, 2, ROWS, COLUMNS), {}, "letters of all axes must be given"),
+        ((2, 2, ROWS, COLUMNS), {}, "letters of all axes must be given"),
         ((2, 2, ROWS, COLUMNS), {"axes": "TZCYX"}, "letters of all axes must be given"),
         ((2, 3, ROWS, COLUMNS), {"axes": "TZYX", "metadata": {"sizes": {"Z": 2}}}, "sizes says 'Z': 2"),
         ((2, 3, ROWS, COLUMNS), {"axes": "TTYX"}, "once"),
