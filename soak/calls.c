@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { ROWS = 6, COLUMNS = 50, CHANNELS = 2, DIGITS_AT = 32 };
+enum { ROWS = 6, COLUMNS = 50, CHANNELS = 2, DIGITS_AT = 112 };
 
 static struct lzt_error error;
 
@@ -32,7 +32,9 @@ static void draw(uint8_t *pixels, uint64_t number)
 /* A description with its count at DIGITS_AT. */
 static struct lzt_new_tag describe(char *text, size_t room, uint64_t pages)
 {
-    const int length = snprintf(text, room, "ImageJ=\nchannels=2\n\n\n\n\n\n\nframes=%08d\n", (int)(pages / CHANNELS));
+    static const char form[] = "<OME xmlns=\"http://www.openmicroscopy.org/Schemas/OME/2016-06\"><Image><Pixels SizeC=\"2\" SizeZ=\"1\""
+                               "        SizeT=\"%08d\"><Channel ID=\"0\" SamplesPerPixel=\"1\"/></Pixels></Image></OME>";
+    const int length = snprintf(text, room, form, (int)(pages < CHANNELS ? 1 : pages / CHANNELS));
     return (struct lzt_new_tag){.tag = 270, .type = 2, .count = (uint64_t)length + 1, .values = text};
 }
 
@@ -49,7 +51,7 @@ int main(int count, char **arguments)
     const char *path = arguments[1];
     const int bigtiff = atoi(arguments[2]), pages = atoi(arguments[3]), batch = atoi(arguments[4]), durable = atoi(arguments[5]);
     const int counts = atoi(arguments[6]);
-    char text[64];
+    char text[256];
     struct lzt_source *source;
     struct lzt_table *table;
     struct lzt_writer *writer;
@@ -71,7 +73,7 @@ int main(int count, char **arguments)
     if (counts && lzt_writer_pages(writer) > 0)
         must(lzt_writer_redescribe(writer, text, description.count, &error));
     if (counts)
-        must(lzt_writer_set_counter(writer, DIGITS_AT, CHANNELS, 0, &error));
+        must(lzt_writer_set_counter(writer, DIGITS_AT, CHANNELS, 1, &error)); /* OME has no axis of length 0 */
     say(lzt_writer_pages(writer));
     for (int i = 0; i < pages; i++) {
         draw(pixels, lzt_writer_pages(writer) + (uint64_t)(i % batch));
