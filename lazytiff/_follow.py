@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lazytiff._file import OpenFile, check_settings
 from lazytiff._growth import Patience
+from lazytiff._many import pattern_of
 from lazytiff._open import check_mode, make_array
 from lazytiff._refreshing import pages_as_they_come
 from lazytiff.errors import FileChangedError, NotTiffError
@@ -65,7 +66,7 @@ def follow(
     Raises
     ------
     ValueError
-        timeout is None where locks do not work; or a parameter is out of range.
+        timeout is None where locks do not work; a parameter is out of range; or path is a pattern.
     FileNotFoundError, NotTiffError
         After timeout seconds there is no such file, or it is no TIFF file; without timeout NotTiffError at once.
     FileChangedError
@@ -78,6 +79,9 @@ def follow(
     check_mode("r", mmap=mmap, guard=guard)
     settings = _Settings(workers, cache_bytes, codecs if isinstance(codecs, str) else tuple(codecs))
     check_settings(*settings)
+    pattern = pattern_of(path)
+    if pattern is not None and set(pattern) & set("*?"):  # a file to come may have brackets in its name
+        raise ValueError(f"follow takes one file, which may be still to come, and no pattern: {path!r}")
     return _follow(path, patience, settings, mmap=mmap, guard=guard)
 
 

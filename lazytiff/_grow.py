@@ -162,14 +162,15 @@ def save(
         As for `lazytiff.empty`.
     imagej, ome, metadata
         As for `lazytiff.empty`; arrays may have up to three axes before those of a page then, which `axes` or the
-        metadata's "axes" name, or the array's own `axes`. Their sizes are the array's.
+        metadata's "axes" name, or the array's own `axes`: of an array of a file those of its `hyperstack`, and with
+        them its distances and names of channels, unless the metadata says others. Their sizes are the array's.
 
     Raises what `lazytiff.empty` raises, LimitError for more pages than `limits.max_pages`, and FileFullError when it
     does not fit into 4 GiB with `bigtiff=False`. When anything fails, and after Ctrl-C, nothing is left behind.
 
     """
     if imagej or ome or metadata is not None:
-        pieces, metadata = planes_of(array, axes, metadata)
+        pieces, metadata = planes_of(array, axes, metadata, imagej=imagej)
     else:
         pieces = pages_of(array, axes)
     style = Style.of(

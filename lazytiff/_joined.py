@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _MANY = 2  # parts for each worker are enough to read several at a time
 _LARGE_BYTES = 256 << 10  # of a part: for less, threads would wait for each other rather than for the disk
-_PAGE_LETTERS = "ITZCR"  # what an axis may be called that has no name of its own: the first that is free
+_UNNAMED = "IJKLMNOPQ"  # what an axis is called that nobody names: the first letter that is free
 
 
 class _Piece(NamedTuple):
@@ -148,11 +148,11 @@ class JoinedArrays(Joined):
 
     @property
     def axes(self) -> str:
-        """One letter per axis: those of the first array, and for a new axis the first free one of I, T, Z, C, R."""
+        """One letter per axis: those of the first array, and for a new axis the first free one of I, J, K ..."""
         own = self.base[0].axes
         if not self._is_new:
             return own
-        letter = next((letter for letter in _PAGE_LETTERS if letter not in own), "Q")
+        letter = next((letter for letter in _UNNAMED if letter not in own), "?")
         return own[: self._axis] + letter + own[self._axis :]
 
     @property

@@ -224,7 +224,7 @@ def paths_of(file: Any) -> list[str] | None:
         if not file:
             raise ValueError("at least one path is needed")
         return [_absolute(path) for path in file]
-    pattern = _pattern_of(file)
+    pattern = pattern_of(file)
     if pattern is None:
         return None
     found = sorted(glob.glob(pattern, recursive=True), key=natural)
@@ -240,7 +240,8 @@ def _absolute(path: Any) -> str:
     return found
 
 
-def _pattern_of(file: Any) -> str | None:
+def pattern_of(file: Any) -> str | None:
+    """Return the pattern that a path is, as an absolute one; None for one that is a file, or no pattern."""
     if not isinstance(file, str | bytes | os.PathLike) or (isinstance(file, bytes) and b"\0" in file):
         return None
     pattern = os.fsdecode(file)

@@ -20,6 +20,7 @@ _MOST_TEXT = 1 << 10  # characters: readers look at so many bytes of a descripti
 _PREFIXES = ("Y", "Z", "E", "P", "T", "G", "M", "k", "h", "da", "", "d", "c", "m", "µ", "n", "p", "f", "a", "z", "y")
 UNITS = (*(f"{prefix}m" for prefix in _PREFIXES), "Å", "thou", "li", "in", "ft", "yd", "mi", "pixel")
 _SPELLED = {"um": "µm", "\N{GREEK SMALL LETTER MU}m": "µm", "micron": "µm", "microns": "µm", "micrometer": "µm"}
+_SECONDS = {"s": 1.0, "ms": 1e-3, "min": 60.0, "h": 3600.0}
 _SPELLED |= {"\N{ANGSTROM SIGN}": "Å", "inch": "in"}
 
 
@@ -107,6 +108,33 @@ def sized(given: Mapping[str, Any] | None, letters: str, shape: tuple[int, ...])
     page = split_axes(metadata.get("axes", ""))[1]
     letters = letters or "T"
     return metadata | {"axes": letters + page, "sizes": {letter: known[letter] for letter in letters[1:]}}
+
+
+def inherited(given: Mapping[str, Any] | None, array: Any, *, imagej: bool) -> Mapping[str, Any] | None:
+    """Return metadata with what an array of a file says of its distances and channels, where nothing else is given."""
+    steps = getattr(array, "resolution", None)
+    if not isinstance(steps, Mapping) or not isinstance(given, Mapping | None):
+        return given
+    found: dict[str, Any] = {}
+    if not {"pixel_size", "spacing", "unit"} & set(given or ()):
+        found |= _lengths(steps)
+    if "T" in steps and steps["T"].unit in _SECONDS:
+        found["interval"] = steps["T"].value * _SECONDS[steps["T"].unit]
+    channels, letters = getattr(array, "channels", ()), split_axes(array.axes)[0]
+    if channels and not imagej and len(channels) == array.sizes.get("C", 1) and letters != "C":
+        found["channels"] = channels
+    return {**found, **(given or {})} if found else given
+
+
+def _lengths(steps: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the sizes of pixels and the distance of planes that are in one unit, and one that OME has."""
+    unit = next((steps[letter].unit for letter in "XZ" if letter in steps), "")
+    same = {letter: steps[letter].value for letter in "YXZ" if letter in steps and steps[letter].unit == unit}
+    if _SPELLED.get(unit, unit) not in UNITS:
+        return {}
+    found = {"unit": unit}
+    found |= {"pixel_size": (same["Y"], same["X"])} if {"Y", "X"} <= set(same) else {}
+    return found | ({"spacing": same["Z"]} if "Z" in same else {})
 
 
 # ---- Keys

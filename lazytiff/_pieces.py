@@ -51,12 +51,18 @@ def pages_of(array: Any, axes: str | None = None) -> Pieces:
     return Pieces(shape, array.dtype, letters, _pages(array, shape, letters.count("I")))
 
 
-def planes_of(array: Any, axes: str | None, metadata: Mapping[str, Any] | None) -> tuple[Pieces, dict[str, Any] | None]:
+def planes_of(
+    array: Any, axes: str | None, metadata: Mapping[str, Any] | None, *, imagej: bool
+) -> tuple[Pieces, dict[str, Any] | None]:
     """Return the pages of an array with any of the axes T, Z and C before theirs; and the metadata with their sizes.
 
-    The axes are those of the metadata, of `axes`, or of the array itself; a single one without a name is T. Pages are
-    taken in C order, no more at a time than `pages_of` takes.
+    The axes are those of the metadata, of `axes`, or of the array itself; a single one without a name is T. Of an array
+    of a file they are those of its `hyperstack`, whose distances and channels are taken over where nobody says others.
+    Pages are taken in C order, no more at a time than `pages_of` takes.
     """
+    if axes is None and "axes" not in (metadata or {}):
+        array = getattr(array, "hyperstack", array)
+        metadata = _metadata.inherited(metadata, array, imagej=imagej)
     if isinstance(array, np.ndarray) or not _is_array(array):
         array = unmasked(array)
     shape = _shape(array)

@@ -356,6 +356,24 @@ def test_every_array_has_them(tmp_path):
         many.close()
 
 
+@pytest.mark.parametrize("kind", [{"ome": True}, {"imagej": True}])
+@pytest.mark.parametrize("what", [lambda img: img, lambda img: img.hyperstack])
+def test_save_takes_over(tmp_path, kind, what):
+    """What is saved with axes has those of the array's description, its distances, and in OME its channels' names."""
+    pixels = stack(2, 3, 2, 8, 9)
+    about = {"axes": "TZC", "sizes": {"Z": 3, "C": 2}, "spacing": 0.5, "pixel_size": (0.2, 0.25), "interval": 3.0}
+    lazytiff.save(tmp_path / "a.ome.tif", pixels, metadata={**about, "channels": ["GFP", "DAPI"]})
+    with lazytiff.open(tmp_path / "a.ome.tif") as img:
+        lazytiff.save(tmp_path / "b.tif", what(img), **kind)
+        lazytiff.save(tmp_path / "c.tif", what(img), **kind, metadata={"spacing": 2, "unit": "nm", "interval": 1})
+    with lazytiff.open(tmp_path / "b.tif") as img, lazytiff.open(tmp_path / "c.tif") as other:
+        assert_same(img.hyperstack.copy(), pixels)
+        expected = {"Y": (0.2, "µm"), "X": (0.25, "µm"), "Z": (0.5, "µm"), "T": (3.0, "s")}
+        assert {axis: (pytest.approx(value), unit) for axis, (value, unit) in img.resolution.items()} == expected
+        assert img.channels == (("GFP", "DAPI") if "ome" in kind else ())
+        assert other.resolution == {"Z": (2.0, "nm"), "T": (1.0, "s")}
+
+
 def test_chosen_pages(tmp_path):
     """Chosen pages that are not all of the stack have no names; those of the whole, in another order, have."""
     pixels = stack(3, 2, 8, 9)

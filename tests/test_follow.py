@@ -387,3 +387,11 @@ def test_nothing_is_left_open(mmap, end, path, monkeypatch):
     else:
         del pages
     assert open_files(path) == 0
+
+
+def test_pattern(tmp_path):
+    """A pattern is no file that could be waited for; brackets may be in the name of one."""
+    with pytest.raises(ValueError, match=r"follow takes one file, .* and no pattern"):
+        lazytiff.follow(tmp_path / "*.tif")
+    with pytest.raises(FileNotFoundError):
+        list(lazytiff.follow(tmp_path / "cell[1].tif", timeout=0))
