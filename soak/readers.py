@@ -215,12 +215,12 @@ class Words(logging.Handler):
         words, self._words = self._words, []
         cut = False
         for text in words:
-            behind = re.search(r"invalid (?:page offset|offset to first page) (\d+)$", text)
-            value = re.search(r"invalid value offset (\d+)$", text)
+            behind = re.search(r"invalid (?:page offset|offset to first page) (\d+)\b", text)
+            value = re.search(r"invalid value offset (\d+)\b", text)
             beyond = (behind and int(behind[1]) >= size) or (value and int(value[1]) + LONGEST > size)
             cut = cut or bool(value and beyond)
             explained = text.endswith("contains no pages") or (cut and "missing data offset" in text)
-            assert explained or beyond, text
+            assert explained or beyond, f"{text}, of a file of {size} bytes"
 
 
 class Pages:
