@@ -33,7 +33,7 @@ def first_tags(
     style.check_form(form, dtype)
     _descriptions.check_size(style.metadata, form)
     found = _describe(style.metadata, file, form, dtype)
-    _count(style.metadata.kind, writer, found)
+    _count(writer, found)
     return new_tags({_DESCRIPTION: found.text})
 
 
@@ -52,7 +52,7 @@ def go_on(style: Style, writer: PageWriter, file: OpenFile, form: dict[str, Any]
     if not _descriptions.is_same(found, text):
         writer.redescribe(found.text)
         file.refresh()
-    _count(style.metadata.kind, writer, found)
+    _count(writer, found)
 
 
 def check_file(style: Style, writer: PageWriter, file: OpenFile) -> None:
@@ -61,9 +61,9 @@ def check_file(style: Style, writer: PageWriter, file: OpenFile) -> None:
         raise ValueError(f"{file.source.name}: imagej=True does not go with BigTIFF files, which ImageJ does not open")
 
 
-def _count(kind: str, writer: PageWriter, found: _descriptions.Described) -> None:
+def _count(writer: PageWriter, found: _descriptions.Described) -> None:
     """Have the writer count; ImageJ's files may not become BigTIFF."""
-    if kind == "imagej":
+    if found.kind == "imagej":
         writer.stay_classic()
     writer.count(found.inside, found.per, found.least)
 
@@ -89,18 +89,12 @@ def _count_on(writer: PageWriter, file: OpenFile, text: bytes) -> None:
     found, pages = _descriptions.counted(text), len(file.table)
     if found is not None:
         try:
-            _count("ome" if found.least else "imagej", writer, found)
+            _count(writer, found)
         except ValueError:  # another program has moved the text to where it cannot be changed at once
             pass
         else:
             return
-    kind = (
-        "ome"
-        if found is not None and found.least
-        else "imagej"
-        if found is not None
-        else _descriptions.told(text, pages)
-    )
+    kind = _descriptions.told(text, pages) if found is None else found.kind
     if kind:
         program = {"imagej": "ImageJ", "ome": "OME"}[kind]
         warn(

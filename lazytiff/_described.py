@@ -15,14 +15,13 @@ from lazytiff._resolution import steps_of_tags
 from lazytiff.errors import TiffError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     import numpy as np
     from numpy.typing import NDArray
 
     from lazytiff._array import TiffArray
     from lazytiff._file import OpenFile
-    from lazytiff._many import MultiTiff
     from lazytiff._pages import FrameType
 
 
@@ -33,7 +32,6 @@ class _Description:
     placed: Placed | None
     steps: dict[str, Step] = field(default_factory=dict)
     frame: FrameType | None = None  # of the pages
-    base: TiffArray | None = None  # of the hyperstack, where that is not the array; made when it is first needed
     mark: int = 0  # hash of the text that says it, which may be long
 
 
@@ -139,9 +137,7 @@ class DescribedArray(FileArray):
         placed = described.placed
         if placed is None or self._shows(placed):
             return self
-        base: TiffArray = self
-        if placed.open_base is not None or not self._has_pages:
-            base = described.base = self._base_of(placed) if described.base is None else described.base
+        base = self._paged if placed.open_base is None else placed.open_base()
         return HyperStack(base, replace(placed.dimensions, steps=described.steps), placed.why, keep=self)
 
     def _shows(self, placed: Placed) -> bool:
@@ -150,17 +146,10 @@ class DescribedArray(FileArray):
             return len(placed.dimensions.letters) == 1 and self._is_whole(placed)
         return not placed.dimensions.letters and placed.open_base is None
 
-    def _base_of(self, placed: Placed) -> TiffArray:
-        if placed.open_base is None:
-            return FileArray(self._file, self._numbers, squeeze=False)
-        return opened_with(self._file, placed.open_base)
-
-
-def opened_with(file: OpenFile, open_base: Callable[[], MultiTiff]) -> MultiTiff:
-    """Open the files of a set, which are closed with the one that tells of them."""
-    base = open_base()
-    file.source.at_close(base.close)
-    return base
+    @property
+    def _paged(self) -> TiffArray:
+        """The same pages with a page axis."""
+        return self if self._has_pages else FileArray(self._file, self._numbers, squeeze=False)
 
 
 def images(file: OpenFile) -> list[Placed]:

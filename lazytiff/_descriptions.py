@@ -42,6 +42,11 @@ class Described(NamedTuple):
     per: int
     least: int
 
+    @property
+    def kind(self) -> str:
+        """Whose it is: "imagej", which may count 0, or "ome"."""
+        return "ome" if self.least else "imagej"
+
 
 def describe(metadata: Metadata, form: dict[str, Any], dtype: np.dtype[Any], creator: str, pages: int = 0) -> Described:
     """Return the description of the first of so many pages, with their rows, columns and samples (struct lzt_form).

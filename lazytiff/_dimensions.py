@@ -6,9 +6,14 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
+
 if TYPE_CHECKING:
-    import numpy as np
     from numpy.typing import NDArray
+
+
+MICROMETRE = frozenset(("um", "\N{GREEK SMALL LETTER MU}m", "\N{MICRO SIGN}m", "micron", "microns", "micrometer"))
+"""What programs and people call what is "µm" here, with the sign for micro."""
 
 
 class Step(NamedTuple):
@@ -37,6 +42,11 @@ class Dimensions:
     def count(self) -> int:
         """Planes that there are to be."""
         return math.prod(self.sizes)
+
+    @property
+    def numbers(self) -> NDArray[np.intp]:
+        """The number of each plane's page, as `planes` has it."""
+        return np.arange(self.count).reshape(self.sizes) if self.planes is None else self.planes
 
     def squeezed(self) -> Dimensions:
         """Leave out axes of length 1."""

@@ -39,9 +39,8 @@ class HyperStack(TiffArray):
         self.base = base
         self._keep = keep
         self._dimensions = dimensions
-        planes = dimensions.planes
-        self._planes = np.arange(dimensions.count).reshape(dimensions.sizes) if planes is None else planes
-        self._has_all = planes is None or bool((planes >= 0).all())
+        self._planes = dimensions.numbers
+        self._has_all = dimensions.planes is None or bool((dimensions.planes >= 0).all())
         self._why = why
         self._fill = fill
 

@@ -7,7 +7,7 @@ import re
 
 import numpy as np
 
-from lazytiff._dimensions import Dimensions, Step
+from lazytiff._dimensions import MICROMETRE, Dimensions, Step
 
 _MOST_CHARACTERS = 1 << 16  # ImageJ writes some hundred; what is behind these is not looked at
 _KEYS = {"C": "channels", "Z": "slices", "T": "frames"}
@@ -15,7 +15,6 @@ _ORDERS = ("czt", "ctz", "zct", "ztc", "tcz", "tzc")  # fastest first; ImageJ's 
 _DIGITS = 12  # of a number of planes that can be meant
 _SECONDS = {"sec": "s", "second": "s", "seconds": "s"}
 _ESCAPE = re.compile(r"\\u([0-9A-Fa-f]{4})")
-_MICROMETRE = {"micron", "microns", "um", "\u00b5m", "\u03bcm"}  # the sign for micro, and the Greek letter
 
 
 def read(text: str, pages: int, samples: int) -> Dimensions | None:
@@ -46,7 +45,7 @@ def unit(text: str) -> str | None:
 
 def _unit(fields: dict[str, str], key: str) -> str | None:
     name = _unescaped(fields.get(key, "")).strip()
-    if name in _MICROMETRE:
+    if name in MICROMETRE:
         return "µm"
     return None if name in ("", "pixel", "pixels") else name
 

@@ -67,6 +67,7 @@ class MultiTiff(Closing, Joined):
         """Open the first file. counts: how many pages of each are this array's; accept: raises for a wrong file."""
         self._known: dict[int, Any] = {}  # of files that were opened, by number: what tells each from another one
         self._accept = accept
+        self._is_set = counts is not None  # whose files may have more pages
         self._counts = None if counts is None else np.asarray(counts, np.intp)
         self._frame: FrameType | None = None
         self._workers = workers
@@ -109,11 +110,11 @@ class MultiTiff(Closing, Joined):
     def _examine_pages(self, number: int, file: OpenFile) -> None:
         pages = len(file.table)
         count = pages if self._counts is None else int(self._counts[number])
-        if pages < count and self._accept is not None:
+        if pages < count and self._is_set:
             raise MissingPlaneError(
                 f"{file.source.name}: it has {pages} pages, and the description of its set tells of {count} or more"
             )
-        if number not in self._known and pages != count and self._accept is None:
+        if number not in self._known and pages != count and not self._is_set:
             raise FrameTypeError(
                 f"{file.source.name}: it has {pages} pages, and {count} were expected; open the files with check=True, "
                 "which counts the pages of all beforehand"

@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from lazytiff._dimensions import MICROMETRE
+
 KEYS = ("axes", "sizes", "spacing", "unit", "pixel_size", "interval", "channels", "name")
 _LETTERS = "TZC"
 _MOST = 1 << 24  # planes along an axis
@@ -19,7 +21,7 @@ _MOST_TEXT = 1 << 10  # characters: readers look at so many bytes of a descripti
 # Of lengths, as OME has them (UnitsLength), and what else people write.
 _PREFIXES = ("Y", "Z", "E", "P", "T", "G", "M", "k", "h", "da", "", "d", "c", "m", "µ", "n", "p", "f", "a", "z", "y")
 UNITS = (*(f"{prefix}m" for prefix in _PREFIXES), "Å", "thou", "li", "in", "ft", "yd", "mi", "pixel")
-_SPELLED = {"um": "µm", "\N{GREEK SMALL LETTER MU}m": "µm", "micron": "µm", "microns": "µm", "micrometer": "µm"}
+_SPELLED = dict.fromkeys(MICROMETRE, "µm")
 _SECONDS = {"s": 1.0, "ms": 1e-3, "min": 60.0, "h": 3600.0}
 _SPELLED |= {"\N{ANGSTROM SIGN}": "Å", "inch": "in"}
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from lazytiff import _micromanager
 from lazytiff._file import OpenFile
 from lazytiff._many import MultiTiff, natural
-from lazytiff._placed import Placed, alone
+from lazytiff._placed import Placed, alone, once
 from lazytiff.errors import TiffError
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ def place(file: OpenFile) -> Placed | None:
     return Placed(
         _micromanager.merged([part for _, part in found]) or dimensions,
         lambda _: f"none of the {len(paths)} files of the set has it",
-        open_base=lambda: MultiTiff(paths, counts=counts, accept=lambda *_: None, **file.settings),
+        open_base=once(file, lambda: MultiTiff(paths, counts=counts, **file.settings)),
     )
 
 

@@ -17,8 +17,9 @@ import numpy as np
 from lazytiff._file import OpenFile
 from lazytiff._limits import limits
 from lazytiff._many import MultiTiff
-from lazytiff._ome_xml import Ome, OmeFile, parse
-from lazytiff._placed import Placed, alone, description
+from lazytiff._ome import Ome, OmeFile
+from lazytiff._ome_xml import parse
+from lazytiff._placed import Placed, alone, description, once
 from lazytiff._source import Source
 from lazytiff._warn import warn
 from lazytiff.errors import CorruptTiffError, LimitError, TiffError
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from lazytiff._dimensions import Dimensions
-    from lazytiff._ome_xml import OmeImage
+    from lazytiff._ome import OmeImage
 
 _MOST_NEIGHBOURS = 10_000  # files of a folder that are looked into for one that was renamed
 _TIFF_NAME = re.compile(r"\.(tiff?|btf|tf[28])$", re.IGNORECASE)
@@ -202,7 +203,7 @@ class _Members:
 
         uuids = [self.image.files[number].uuid for number in paths]
         parts = list(paths.values()), counts.tolist(), uuids
-        return Placed(self._with(planes), why, self.image.size, lambda: _joined(self.file, *parts))
+        return Placed(self._with(planes), why, self.image.size, once(self.file, lambda: _joined(self.file, *parts)))
 
 
 def _joined(file: OpenFile, paths: list[str], counts: list[int], uuids: list[str | None]) -> MultiTiff:

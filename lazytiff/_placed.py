@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,12 +48,6 @@ class Placed:
         return replace(self, dimensions=replace(self.dimensions, planes=positions[planes]))
 
     @property
-    def numbers(self) -> NDArray[np.intp]:
-        """The numbers of all planes; -1 where there is none."""
-        dimensions = self.dimensions
-        return np.arange(dimensions.count).reshape(dimensions.sizes) if dimensions.planes is None else dimensions.planes
-
-    @property
     def in_order(self) -> bool:
         """Whether the planes are the first pages, in their order."""
         planes = self.dimensions.planes
@@ -68,6 +63,18 @@ def description(file: OpenFile) -> bytes:
     """Return the bytes of the first page's ImageDescription; none when there is no such tag."""
     raw = file.table.tags(0).raw(_DESCRIPTION) if len(file.table) else None
     return b"" if raw is None else raw[2].rstrip(b"\0")
+
+
+def once(file: OpenFile, open_base: Callable[[], MultiTiff]) -> Callable[[], MultiTiff]:
+    """Return what opens the files of a set, when it is first called; they close with the file that tells of them."""
+
+    @cache
+    def base() -> MultiTiff:
+        opened = open_base()
+        file.source.at_close(opened.close)
+        return opened
+
+    return base
 
 
 def alone(file: OpenFile, dimensions: Dimensions, size: tuple[int, int] | None = None) -> Placed:

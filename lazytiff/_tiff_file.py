@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lazytiff._choice import choose_stack, frame_types
-from lazytiff._described import images, opened_with
+from lazytiff._described import images
 from lazytiff._file import Opened, OpenFile
 from lazytiff._file_array import PageList
 from lazytiff._hyperstack import HyperStack
@@ -60,13 +61,17 @@ class TiffFile(Opened):
 
         Raises what `hyperstack` raises, and FrameTypeError for an image whose planes are no stack.
         """
-        return list(map(self._image, images(self._file))) or [stack.hyperstack for stack in self.stacks]
+        return list(map(self._image, self._placed)) or [stack.hyperstack for stack in self.stacks]
+
+    @cached_property
+    def _placed(self) -> list[Placed]:
+        """What the file's description tells of its images, read once."""
+        return images(self._file)
 
     def _image(self, placed: Placed) -> TiffArray:
         if placed.open_base is not None:
-            base: TiffArray = opened_with(self._file, placed.open_base)
-            return HyperStack(base, placed.dimensions, placed.why, keep=self)
-        table, planes = self._file.table, placed.numbers
+            return HyperStack(placed.open_base(), placed.dimensions, placed.why, keep=self)
+        table, planes = self._file.table, placed.dimensions.numbers
         pages = choose_stack(table, np.unique(planes[planes >= 0]).tolist())
         found = placed.among(pages, len(table)) or placed
         return HyperStack(self._stack(pages), found.dimensions, placed.why, keep=self)

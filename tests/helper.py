@@ -274,6 +274,15 @@ def assert_same(actual, expected, what=""):
     assert actual.tobytes() == np.asarray(expected).astype(expected.dtype.newbyteorder("=")).tobytes(), what
 
 
+def assert_one_map(path, pages):
+    """Check that a file maps as one array over all pages, which is a view and no copy."""
+    with lazytiff.open(path, mmap=True) as img:
+        view = np.asarray(img)
+        assert view.base is not None
+        assert_same(view.copy(), pages)
+        del view
+
+
 def assert_refused(path, action, kind, match):
     """Check that the action is refused, and that not one byte of the file is another one."""
     before = Path(path).read_bytes()

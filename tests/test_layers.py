@@ -21,7 +21,7 @@ FLOORS = [
     {"_bands", "_gather", "_indexing", "_keys"}  # index arithmetic
     | {"_capacity", "_choice", "_chunks", "_codecs", "_extents", "_limits"}
     | {"_pages", "_subfiles", "_tags"}  # page table and tags
-    | {"_imagej", "_micromanager", "_ome_xml", "_resolution", "_shaped"}  # what descriptions say
+    | {"_imagej", "_micromanager", "_ome", "_ome_xml", "_resolution", "_shaped"}  # what descriptions say
     | {"_descriptions", "_pieces", "_shapes", "_style", "_tag_values"}  # what is to be written
     | {"_mapping", "_source", "_warn"},  # handles and lifetime
     {"_cache", "_counting", "_file", "_growth", "_pool", "_reading", "_shelf", "_writer"},
@@ -54,6 +54,7 @@ PURE |= {
     "_dimensions",
     "_imagej",
     "_micromanager",
+    "_ome",
     "_ome_xml",
     "_pages",
     "_resolution",

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 import lazytiff
 from lazytiff import _imagej, _ome_xml, _shaped
 from lazytiff._dimensions import Dimensions
-from lazytiff._ome_xml import OmeFile
+from lazytiff._ome import OmeFile
 
 # ---- ImageJ
 
