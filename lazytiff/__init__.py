@@ -11,7 +11,6 @@ import numpy as np
 
 from lazytiff import _binding, _codecs, errors
 from lazytiff._append import AppendTiff
-from lazytiff._array import TiffArray
 from lazytiff._create import zeros
 from lazytiff._file_array import TiffPage
 from lazytiff._follow import follow
@@ -20,10 +19,14 @@ from lazytiff._hyperstack import HyperStack
 from lazytiff._joined import concatenate, stack
 from lazytiff._lazy import LazyTiff
 from lazytiff._limits import limits
+from lazytiff._making import map_arrays as map
 from lazytiff._many import MultiTiff
 from lazytiff._mmap import MmapTiff
 from lazytiff._open import load, open
+from lazytiff._progress import progress
+from lazytiff._tiff_array import TiffArray
 from lazytiff._tiff_file import TiffFile
+from lazytiff._views import TiffView
 from lazytiff.errors import (
     ClosedError,
     CorruptTiffError,
@@ -78,6 +81,7 @@ __all__ = [
     "TiffError",
     "TiffFile",
     "TiffPage",
+    "TiffView",
     "TiffWarning",
     "UnsupportedTiffError",
     "concatenate",
@@ -87,7 +91,9 @@ __all__ = [
     "info",
     "limits",
     "load",
+    "map",
     "open",
+    "progress",
     "save",
     "stack",
     "zeros",

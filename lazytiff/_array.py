@@ -1,25 +1,26 @@
-"""What all arrays of lazytiff share: `TiffArray`."""
+"""What all arrays of lazytiff share that reads pixels; `_views` makes of it what users see."""
 
 from __future__ import annotations
 
 import itertools
 import math
 from abc import ABC, abstractmethod
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from lazytiff._indexing import plan
 from lazytiff._limits import limits
+from lazytiff._tones import MIN_IS_BLACK, tone_of
 from lazytiff.errors import LimitError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from numpy.typing import ArrayLike, DTypeLike, NDArray
+    import numpy as np
+    from numpy.typing import DTypeLike, NDArray
 
-    from lazytiff._dimensions import Step
+    from lazytiff._cuts import Cuts
     from lazytiff._indexing import Request
+    from lazytiff._tones import Tone
 
 
 _TOGETHER_BYTES = 64 << 20  # of blocks that are read at a time
@@ -39,11 +40,10 @@ def _groups(requests: list[Request], itemsize: int) -> Iterator[list[Request]]:
     yield group
 
 
-class TiffArray(ABC):
-    """An array whose pixels are in a file: it looks like a numpy.ndarray, and indexing it reads what the index needs.
+class BaseArray(ABC):
+    """An array whose pixels are in a file: what indexes, iterates, reduces and copies it."""
 
-    Indexing, iteration, `copy()` and `np.asarray` read; everything else only looks at the file's structure.
-    """
+    _in_memory: ClassVar[bool] = False  # a numpy.ndarray that a view is of, too
 
     @property
     @abstractmethod
@@ -70,6 +70,26 @@ class TiffArray(ABC):
         """The chunk shape that `plan` sees: it asks for scattered indices only along a first axis of chunk size 1."""
         return self.chunk_shape
 
+    @property
+    def _cuts(self) -> tuple[Cuts, ...]:
+        """Where chunks begin along each axis."""
+        return tuple(range(0, size, max(chunk, 1)) for size, chunk in zip(self.shape, self.chunk_shape, strict=True))
+
+    @property
+    def _widest(self) -> int:
+        """Bytes of an element in the widest array that it takes to read it."""
+        return self.itemsize
+
+    @property
+    def _workers(self) -> int | None:
+        """How many threads may work for one call; None: as many as the process has."""
+        return None
+
+    @property
+    def _paths(self) -> set[str]:
+        """Absolute paths of the files that pixels come from, those that were opened by path."""
+        return set()
+
     @abstractmethod
     def _read(self, requests: Sequence[Request]) -> list[NDArray[Any]]:
         """Return a new array for each request: a range along every axis; along the first one perhaps an index array."""
@@ -95,40 +115,17 @@ class TiffArray(ABC):
         return self.size * self.itemsize
 
     @property
-    def sizes(self) -> dict[str, int]:
-        """Elements along each axis, by its letter."""
-        return dict(zip(self.axes, self.shape, strict=True))
+    def _photometric(self) -> int:
+        """What the samples are, as PhotometricInterpretation."""
+        return MIN_IS_BLACK
 
-    @property
-    def resolution(self) -> dict[str, Step]:
-        """How far apart neighbours are along each axis, as (value, unit), as far as that is known."""
-        return {}
+    def _tones(self, _: Request, /) -> list[Tone]:
+        """Return how samples are read of each plane of a request, in C order of the axes before Y; or one for all."""
+        return [tone_of(1 if self.dtype.kind == "b" else 8 * self.itemsize)]
 
-    @property
-    def channels(self) -> tuple[str, ...]:
-        """Names of the channels, as far as they are known."""
-        return ()
-
-    @property
-    def hyperstack(self) -> TiffArray:
-        """The same pixels along the axes that a file's description names: the array itself where nobody names any."""
-        return self
-
-    @property
-    def missing(self) -> int:
-        """How many planes a file's description tells of and are not there: of a `hyperstack`."""
-        return 0
-
-    def filled(self, value: ArrayLike = 0) -> TiffArray:
-        """Return the same pixels with that value for missing planes: the array itself where none are missing.
-
-        Raises ValueError when the dtype does not hold the value.
-        """
-        scalar = np.asarray(value)
-        castable = not scalar.ndim and np.can_cast(np.min_scalar_type(scalar), self.dtype, "same_kind")
-        if not castable or (self.dtype.kind in "bui" and scalar.astype(self.dtype) != scalar):
-            raise ValueError(f"{value!r} is no value of {self.dtype}")
-        return self
+    def _peek(self, requests: Sequence[Request]) -> list[NDArray[Any]]:
+        """Return an array for each request, only to be looked at: perhaps a view of what the array has mapped."""
+        return self._read(requests)
 
     def _view(self) -> NDArray[Any] | None:
         """Return all elements as a view of memory that the array has mapped; None where there is none."""
@@ -140,14 +137,6 @@ class TiffArray(ABC):
     def __bool__(self) -> bool:
         """Refuse, as NumPy does for more than one element."""
         raise ValueError(f"whether {self!r} is true is ambiguous; read it with `copy()` and use a.any() or a.all()")
-
-    def __eq__(self, other: object) -> bool:
-        """Refuse: to say False, as objects do, would pass for a comparison of pixels."""
-        raise TypeError(
-            f"{self!r} is compared with others once it is read: `img[...] == other`; `is` tells two arrays apart"
-        )
-
-    __hash__ = object.__hash__
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
         return (self[i] for i in range(len(self)))
@@ -164,6 +153,10 @@ class TiffArray(ABC):
         return itertools.chain.from_iterable(self._read(group) for group in _groups(requests, self.itemsize))
 
     def __setitem__(self, key: Any, value: Any) -> None:
+        self._require_writable()
+
+    def _require_writable(self) -> None:
+        """Raise ValueError when nothing can be assigned to the array."""
         raise ValueError(
             "this array is on disk and cannot be changed in place; make a changeable array in memory with `copy()`, "
             "which for a large file takes as much memory as its pixels"

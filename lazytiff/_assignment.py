@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lazytiff._array import TiffArray
 from lazytiff._indexing import plan
+from lazytiff._tiff_array import TiffArray
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

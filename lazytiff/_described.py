@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from lazytiff._array import TiffArray
     from lazytiff._file import OpenFile
     from lazytiff._pages import FrameType
+    from lazytiff._tiff_array import TiffArray
 
 
 @dataclass

@@ -55,3 +55,16 @@ class Dimensions:
         planes = None if self.planes is None else self.planes.reshape(sizes)
         letters = "".join(self.letters[number] for number in kept)
         return Dimensions(letters, sizes, planes, self.steps, self.channels)
+
+
+def free_letter(taken: str) -> str:
+    """Return what an axis is called that nobody names: the first letter from I on that is free, and means nothing."""
+    return next((letter for letter in "IJKLMNOPQ" if letter not in taken), "?")
+
+
+def lettered(known: str, ndim: int) -> str:
+    """Return letters for so many axes: those that the last ones have, and free ones before them."""
+    known = known[max(len(known) - ndim, 0) :]
+    for _ in range(ndim - len(known)):
+        known = free_letter(known) + known
+    return known

@@ -11,6 +11,7 @@ import numpy as np
 from lazytiff._chunks import Want
 from lazytiff._levels import find_levels
 from lazytiff._refreshing import RefreshingArray
+from lazytiff._tones import RGB, YCBCR, tone_of_page
 from lazytiff.errors import NotMappableError
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from lazytiff._indexing import Request
     from lazytiff._pages import FrameType, Layout
     from lazytiff._tags import Tags
+    from lazytiff._tones import Tone
 
 
 class FileArray(RefreshingArray):
@@ -87,6 +89,23 @@ class FileArray(RefreshingArray):
         """Pages can be read scattered, rows of a single page cannot: strips of one row are planned two by two."""
         first, *others = self.chunk_shape
         return (first if self._has_pages else max(first, 2), *others)
+
+    @property
+    def _workers(self) -> int | None:
+        return self._file.reader.workers
+
+    @property
+    def _paths(self) -> set[str]:
+        return {self.path} if self.path else set()
+
+    @property
+    def _photometric(self) -> int:
+        layout = self._layout
+        return RGB if layout.photometric == YCBCR and layout.planes == 1 else layout.photometric
+
+    def _tones(self, request: Request) -> list[Tone]:
+        pages = self._numbers[np.asarray(request[0] if self._has_pages else range(1))]
+        return [tone_of_page(self._file.table, page) for page in pages.tolist()]
 
     def _read(self, requests: Sequence[Request]) -> list[NDArray[Any]]:
         wants = [self._want(request) for request in requests]

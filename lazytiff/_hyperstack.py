@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
-from lazytiff._array import TiffArray
+from lazytiff._tiff_array import TiffArray
 from lazytiff.errors import MissingPlaneError
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from lazytiff._dimensions import Dimensions, Step
     from lazytiff._indexing import Request
+    from lazytiff._tones import Tone
 
 
 class HyperStack(TiffArray):
@@ -93,8 +94,28 @@ class HyperStack(TiffArray):
         fill = np.asarray(value).astype(self.dtype)
         return HyperStack(self.base, self._dimensions, self._why, fill=fill, keep=self._keep)
 
+    @property
+    def _workers(self) -> int | None:
+        return self.base._workers
+
+    @property
+    def _paths(self) -> set[str]:
+        return self.base._paths
+
+    @property
+    def _photometric(self) -> int:
+        return self.base._photometric
+
+    def _tones(self, request: Request) -> list[Tone]:
+        count = len(self._dimensions.sizes)
+        planes = self._planes[np.ix_(*map(np.asarray, request[:count]))]
+        there = np.where(
+            planes < 0, max(self._planes.max(), 0), planes
+        ).ravel()  # missing ones have no tone of their own
+        return self.base._tones((there, *request[count:]))
+
     def _view(self) -> NDArray[Any] | None:
-        whole = self.base._view() if self._has_all and self._planes.size else None  # noqa: SLF001  # same class
+        whole = self.base._view() if self._has_all and self._planes.size else None
         steps = None if whole is None else _steps(self._planes)
         if whole is None or steps is None:
             return None
@@ -114,7 +135,7 @@ class HyperStack(TiffArray):
         inner = [request[count:] for request in requests]
         if self._has_all:
             wanted = [(planes, *others) for planes, others in zip(numbers, inner, strict=True)]
-            blocks = self.base._read(wanted)  # noqa: SLF001  # same class
+            blocks = self.base._read(wanted)
         else:
             blocks = list(map(self._read_some, numbers, inner))
         return [block.reshape(shape) for block, shape in zip(blocks, shapes, strict=True)]
@@ -131,7 +152,7 @@ class HyperStack(TiffArray):
         there = np.flatnonzero(planes >= 0)
         block = np.full((len(planes), *map(len, inner)), 0 if self._fill is None else self._fill, self.dtype)
         if len(there):
-            block[there] = self.base._read([(planes[there], *inner)])[0]  # noqa: SLF001  # same class
+            block[there] = self.base._read([(planes[there], *inner)])[0]
         return block
 
     def _refuse(self, place: Sequence[int]) -> NoReturn:

@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from lazytiff import _pool
-from lazytiff._array import TiffArray
+from lazytiff._cuts import join_cuts
+from lazytiff._dimensions import free_letter
+from lazytiff._tiff_array import TiffArray
+from lazytiff._tones import MIN_IS_BLACK, spread
 from lazytiff.errors import FrameTypeError
 
 if TYPE_CHECKING:
@@ -20,13 +23,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from lazytiff._cuts import Cuts
     from lazytiff._dimensions import Step
     from lazytiff._gather import Entry
     from lazytiff._indexing import Request
+    from lazytiff._tones import Tone
 
 _MANY = 2  # parts for each worker are enough to read several at a time
 _LARGE_BYTES = 256 << 10  # of a part: for less, threads would wait for each other rather than for the disk
-_UNNAMED = "IJKLMNOPQ"  # what an axis is called that nobody names: the first letter that is free
 
 
 class _Piece(NamedTuple):
@@ -47,7 +51,11 @@ class Joined(TiffArray):
     _axis: int
     _is_new: bool
     _starts: NDArray[np.intp]
-    _workers: int | None = None
+    _asked_workers: int | None = None
+
+    @property
+    def _workers(self) -> int | None:
+        return self._asked_workers
 
     def _borrow(self, part: int) -> AbstractContextManager[TiffArray]:
         """Return that part, for a while."""
@@ -83,7 +91,7 @@ class Joined(TiffArray):
 
     def _fill(self, part: int, wanted: list[_Piece], blocks: list[NDArray[Any]]) -> None:
         with self._borrow(part) as array:
-            found = array._read([piece.request for piece in wanted])  # noqa: SLF001  # same class
+            found = array._read([piece.request for piece in wanted])
         for piece, block in zip(wanted, found, strict=True):
             if self._axis == 0:  # which is done at once: moving axes takes a while where parts are small
                 blocks[piece.block][piece.where] = block
@@ -152,8 +160,7 @@ class JoinedArrays(Joined):
         own = self.base[0].axes
         if not self._is_new:
             return own
-        letter = next((letter for letter in _UNNAMED if letter not in own), "?")
-        return own[: self._axis] + letter + own[self._axis :]
+        return own[: self._axis] + free_letter(own) + own[self._axis :]
 
     @property
     def chunk_shape(self) -> tuple[int, ...]:
@@ -163,11 +170,42 @@ class JoinedArrays(Joined):
     @property
     def _plan_chunks(self) -> tuple[int, ...]:
         """Scattered indices along the first axis are for arrays that all take them."""
-        first, *others = self._with_new_axis(self.base[0]._plan_chunks)  # noqa: SLF001  # same class
+        first, *others = self._with_new_axis(self.base[0]._plan_chunks)
         if self._axis == 0 and self._is_new:
             return (1, *others)
-        alike = all(array._plan_chunks[0] == 1 for array in self.base)  # noqa: SLF001
+        alike = all(array._plan_chunks[0] == 1 for array in self.base)
         return (first if alike else max(first, 2), *others)
+
+    @property
+    def _cuts(self) -> tuple[Cuts, ...]:
+        before, after = self.base[0]._cuts[: self._axis], self.base[0]._cuts[self._axis :]
+        if self._is_new:
+            return *before, range(len(self.base)), *after
+        along = join_cuts([(array._cuts[self._axis], array.shape[self._axis]) for array in self.base])
+        return *before, along, *after[1:]
+
+    @property
+    def _paths(self) -> set[str]:
+        return set[str]().union(*(array._paths for array in self.base))
+
+    @property
+    def _photometric(self) -> int:
+        found = {array._photometric for array in self.base}
+        return found.pop() if len(found) == 1 else MIN_IS_BLACK
+
+    def _tones(self, request: Request) -> list[Tone]:
+        """Return the tones of planes; of arrays side by side, those of the first one."""
+        leading = [number for number, letter in enumerate(self.axes) if letter not in "YXS"]
+        if self._axis not in leading:
+            return self.base[0]._tones(request)
+        tones = np.empty([len(request[axis]) for axis in leading], object)
+        along = np.moveaxis(tones, leading.index(self._axis), 0)
+        for part, entry, where in split(request[self._axis], self._starts):
+            asked = (*request[: self._axis], *[entry] * (not self._is_new), *request[self._axis + 1 :])
+            found = np.empty_like(along[where])
+            found.reshape(-1)[:] = spread(self.base[part]._tones(asked), found.size)
+            along[where] = found
+        return list(tones.ravel())
 
     @property
     def resolution(self) -> dict[str, Step]:

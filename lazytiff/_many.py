@@ -27,12 +27,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from lazytiff._array import TiffArray
     from lazytiff._cache import CacheInfo
     from lazytiff._dimensions import Step
     from lazytiff._file import OpenFile
+    from lazytiff._indexing import Request
     from lazytiff._pages import FrameType
     from lazytiff._tags import Tags
+    from lazytiff._tiff_array import TiffArray
+    from lazytiff._tones import Tone
 
 _PATTERN = re.compile(r"[*?[]")
 _NUMBER = re.compile(r"(\d+)")
@@ -70,7 +72,7 @@ class MultiTiff(Closing, Joined):
         self._is_set = counts is not None  # whose files may have more pages
         self._counts = None if counts is None else np.asarray(counts, np.intp)
         self._frame: FrameType | None = None
-        self._workers = workers
+        self._asked_workers = workers
         self._shelf = Shelf(paths, workers, cache_bytes, codecs, self._examine)
         try:
             self._first = self._shelf.open_for_good(0)
@@ -152,6 +154,23 @@ class MultiTiff(Closing, Joined):
     def resolution(self) -> dict[str, Step]:
         """How far apart pixels of the first page are, as (value, unit), by its tags."""
         return steps_of_tags(self.tags)
+
+    @property
+    def _paths(self) -> set[str]:
+        return set(self.paths)
+
+    @property
+    def _photometric(self) -> int:
+        return self._like._photometric  # noqa: SLF001  # same class
+
+    def _tones(self, request: Request) -> list[Tone]:
+        tones: dict[int, Tone] = {}
+        for part, entry, where in split(request[0], self._starts):
+            with self._borrow(part) as array:
+                found = array._tones((entry,))  # noqa: SLF001
+            places = np.arange(len(request[0]))[where]
+            tones.update(zip(places.tolist(), found, strict=True))
+        return [tones[place] for place in range(len(tones))]
 
     @property
     def paths(self) -> Sequence[str]:

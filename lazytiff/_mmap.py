@@ -9,6 +9,7 @@ import numpy as np
 
 from lazytiff import _assignment
 from lazytiff._chunks import Place, needed_chunks
+from lazytiff._cuts import indexed
 from lazytiff._described import DescribedArray
 from lazytiff._indexing import plan
 from lazytiff._mapping import Mapping
@@ -130,6 +131,16 @@ class MmapTiff(DescribedArray):
     def _read(self, requests: Sequence[Request]) -> list[NDArray[Any]]:
         return [self._gather(request) for request in requests]
 
+    def _peek(self, requests: Sequence[Request]) -> list[NDArray[Any]]:
+        whole = self._whole
+        if whole is None:
+            return self._read(requests)
+        with self._file.source:
+            self._touch(...)
+            blocks = [indexed(whole(), request) for request in requests]
+            self._mapping.check()
+        return blocks
+
     def _gather(self, request: Request) -> NDArray[Any]:
         """Return a new array of the pixels."""
         want = self._want(request)
@@ -196,16 +207,19 @@ class MmapTiff(DescribedArray):
 
     def __setitem__(self, key: Any, value: Any) -> None:
         """Assign as NumPy does; in mode "r+" by writing to the file, so that a full disk is an OSError."""
-        if self._mode == "r":
-            raise ValueError(
-                f"{self!r} was opened for reading; open it with mode='r+' to change the file, or with mode='c' to "
-                "change only what is in memory"
-            )
+        self._require_writable()
         with self._file.source:
             self._touch(key)
             for offsets, length, data in _assignment.pieces(self, self._extents, self._mapping, key, value):
                 self._mapping.store(offsets, length, data)
             self._mapping.check()
+
+    def _require_writable(self) -> None:
+        if self._mode == "r":
+            raise ValueError(
+                f"{self!r} was opened for reading; open it with mode='r+' to change the file, or with mode='c' to "
+                "change only what is in memory"
+            )
 
     def flush(self) -> None:
         """Wait until all that was assigned in mode "r+" is on the disk; other modes have nothing to wait for.

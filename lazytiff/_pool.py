@@ -12,11 +12,12 @@ from __future__ import annotations
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _WAKE_SECONDS = 0.1  # Windows notices Ctrl-C only between two waits
 _local = threading.local()
@@ -49,6 +50,17 @@ def _mark() -> None:
 def is_worker() -> bool:
     """Return whether this thread is one of the pool."""
     return getattr(_local, "is_worker", False)
+
+
+@contextmanager
+def alone() -> Iterator[None]:
+    """Have this thread do itself what it asks for, as a thread of the pool does."""
+    before = is_worker()
+    _local.is_worker = True
+    try:
+        yield
+    finally:
+        _local.is_worker = before
 
 
 def default_workers() -> int:

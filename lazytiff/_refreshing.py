@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lazytiff._array import TiffArray
 from lazytiff._choice import choose_stack
 from lazytiff._file import Opened
 from lazytiff._growth import Patience
+from lazytiff._tiff_array import TiffArray
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from lazytiff._array import TiffArray
     from lazytiff._file_array import TiffPage
     from lazytiff._placed import Placed
+    from lazytiff._tiff_array import TiffArray
 
 
 class TiffFile(Opened):

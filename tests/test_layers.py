@@ -18,14 +18,18 @@ ROOT = Path(__file__).parents[1]
 FLOORS = [
     {"errors", "_dimensions", "_metadata", "_summary", "_tag_names", "_tag_packing", "_tag_types"},
     {"_binding"},
-    {"_bands", "_gather", "_indexing", "_keys"}  # index arithmetic
+    {"_bands", "_cuts", "_gather", "_indexing", "_keys"}  # index arithmetic
     | {"_capacity", "_choice", "_chunks", "_codecs", "_extents", "_limits"}
-    | {"_pages", "_subfiles", "_tags"}  # page table and tags
+    | {"_pages", "_subfiles", "_tags", "_tones"}  # page table and tags
     | {"_imagej", "_micromanager", "_ome", "_ome_xml", "_resolution", "_shaped"}  # what descriptions say
     | {"_descriptions", "_pieces", "_shapes", "_style", "_tag_values"}  # what is to be written
     | {"_mapping", "_source", "_warn"},  # handles and lifetime
-    {"_cache", "_counting", "_file", "_growth", "_pool", "_reading", "_shelf", "_writer"},
-    {"_array", "_assignment", "_file_array", "_growing", "_levels", "_recipe", "_refreshing"}
+    {"_cache", "_counting", "_file", "_folds", "_growth", "_pool", "_reading", "_shelf", "_writer"}
+    | {"_ahead", "_blocks", "_progress"},  # long work, piece by piece
+    {"_array", "_reduce", "_statistics", "_stream"}  # what is computed at once
+    | {"_colour", "_evaluate", "_functions", "_making", "_memory", "_tiff_array", "_views"}  # and when it is asked for
+    | {"_dask", "_npy", "_protocols"}  # for other libraries
+    | {"_assignment", "_file_array", "_growing", "_levels", "_recipe", "_refreshing"}
     | {"_hyperstack", "_joined", "_many"}  # arrays of arrays
     | {"_described", "_micromanager_set", "_ome_set", "_placed"},
     {"_append", "_lazy", "_mmap"},
@@ -37,19 +41,32 @@ ARRAYS = {
     "_append",
     "_array",
     "_assignment",
+    "_colour",
+    "_dask",
     "_described",
+    "_evaluate",
     "_file_array",
+    "_functions",
     "_growing",
     "_growth",
     "_hyperstack",
     "_joined",
     "_lazy",
+    "_making",
     "_many",
+    "_memory",
     "_mmap",
+    "_npy",
+    "_protocols",
     "_recipe",
+    "_reduce",
     "_refreshing",
+    "_statistics",
+    "_stream",
+    "_tiff_array",
+    "_views",
 }  # numpy, no ffi
-PURE = {"_bands", "_capacity", "_choice", "_chunks", "_extents", "_gather", "_indexing", "_keys"}
+PURE = {"_bands", "_capacity", "_choice", "_chunks", "_cuts", "_extents", "_folds", "_gather", "_indexing", "_keys"}
 PURE |= {
     "_dimensions",
     "_imagej",
@@ -61,6 +78,7 @@ PURE |= {
     "_shaped",
     "_subfiles",
     "_tags",
+    "_tones",
 }  # numbers and numpy: no files
 PURE |= {"_descriptions", "_metadata", "_pieces", "_shapes", "_style", "_summary"}
 PURE |= {"_tag_packing", "_tag_types", "_tag_values"}

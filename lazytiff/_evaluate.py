@@ -1,0 +1,104 @@
+"""A block of a view, made step by step: views of views need no stack, and what is needed twice is made once."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable
+
+    from numpy.typing import NDArray
+
+    from lazytiff._array import BaseArray
+    from lazytiff._functions import Function
+    from lazytiff._gather import Request
+
+
+def order(root: BaseArray) -> list[BaseArray]:
+    """Return the array and all that it is made of, each once, after its sources."""
+    found: dict[int, BaseArray] = {}
+    waiting: list[tuple[BaseArray, bool]] = [(root, False)]
+    while waiting:
+        array, has_sources = waiting.pop()
+        if has_sources or not _sources(array):
+            found[id(array)] = array
+        elif id(array) not in found:
+            waiting.append((array, True))
+            waiting += [(source, False) for source in reversed(_sources(array)) if id(source) not in found]
+    return list(found.values())
+
+
+def evaluate(root: BaseArray, request: Request) -> NDArray[Any]:
+    """Return a new array of what is requested of a view."""
+    arrays = order(root)
+    steps: dict[int, dict[Hashable, _Step]] = {id(array): {} for array in arrays}
+    steps[id(root)][_key(request)] = _Step(request)
+    for array in reversed(arrays):  # views before their sources: all that is needed of one is known when it is its turn
+        if function := _function(array):
+            for step in steps[id(array)].values():
+                step.order(function, _sources(array), steps)
+    for array in arrays:
+        _make(array, list(steps[id(array)].values()))
+    return steps[id(root)][_key(request)].take(only_reads=True)
+
+
+class _Step:
+    """A block of one array: what it is made of, how many steps still need it, and the block itself."""
+
+    def __init__(self, request: Request) -> None:
+        self.request = request
+        self.sources: list[_Step] = []
+        self._uses = 1
+        self.changes = False  # somebody changes it, or hands it on
+        self.block: NDArray[Any] | None = None
+
+    def order(
+        self, function: Function, sources: tuple[BaseArray, ...], steps: dict[int, dict[Hashable, _Step]]
+    ) -> None:
+        """Ask for what it is made of."""
+        for source, request in zip(sources, function.ask(self.request, sources), strict=True):
+            others = steps[id(source)]
+            key = _key(request)
+            if key in others:
+                others[key]._uses += 1
+            else:
+                others[key] = _Step(request)
+            others[key].changes |= not function.only_reads
+            self.sources.append(others[key])
+
+    def take(self, *, only_reads: bool) -> NDArray[Any]:
+        """Return the block; the last one who needs it may do with it as he likes."""
+        block = self.block
+        assert block is not None  # noqa: S101  # steps are made in the order of `order`
+        self._uses -= 1
+        if self._uses:
+            return block if only_reads else block.copy()
+        self.block = None
+        return block
+
+
+def _make(array: BaseArray, steps: list[_Step]) -> None:
+    """Make the blocks of one array."""
+    function, sources = _function(array), _sources(array)
+    if function is None:
+        read = array._read if any(step.changes for step in steps) else array._peek
+        for step, block in zip(steps, read([step.request for step in steps]), strict=True):
+            step.block = block
+        return
+    for step in steps:
+        blocks = [source.take(only_reads=function.only_reads) for source in step.sources]
+        step.block = function.make(step.request, blocks, sources)
+
+
+def _function(array: BaseArray) -> Function | None:
+    return getattr(array, "_function", None)
+
+
+def _sources(array: BaseArray) -> tuple[BaseArray, ...]:
+    return getattr(array, "_sources", ())
+
+
+def _key(request: Request) -> Hashable:
+    return tuple(entry.tobytes() if isinstance(entry, np.ndarray) else entry for entry in request)

@@ -1,0 +1,255 @@
+"""What reductions do with one block, and with what they made of the blocks before: NumPy alone, no files.
+
+A fold makes arrays of a block in which reduced axes have length 1 (`part`), merges them into those of the blocks before
+at the same place (`merge`), and makes the result of what came of all blocks (`finish`). Blocks come in C order.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lazytiff._warn import warn
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from lazytiff._cuts import Box
+
+    Parts = tuple[NDArray[Any], ...]
+    Axes = tuple[int, ...]
+    Where = NDArray[np.bool_] | None
+
+MOST_EXACT = 1 << 31  # values of 16 bits whose squares add up within 63 bits
+
+
+def accumulator(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return what sums of a result of that dtype are accumulated in: float64 and complex128, or itself if wider."""
+    if dtype.kind in "fc":
+        return np.result_type(dtype, np.float64)
+    return dtype
+
+
+def mask(where: Where) -> dict[str, Any]:
+    """Return the arguments that a mask is for NumPy's functions."""
+    return {} if where is None else {"where": where}
+
+
+def count(block: NDArray[Any], axes: Axes, where: Where) -> NDArray[np.int64]:
+    """Return how many elements go into each of the results."""
+    if where is None:
+        return np.full((1,) * block.ndim, math.prod(block.shape[axis] for axis in axes), np.int64)
+    return np.count_nonzero(np.broadcast_to(where, block.shape), axes, keepdims=True).astype(np.int64)
+
+
+class Fold:
+    """A ufunc over all elements; `settled`, where that is given, is a value that no further element changes."""
+
+    def __init__(
+        self,
+        ufunc: np.ufunc,
+        dtype: np.dtype[Any] | None = None,
+        result: np.dtype[Any] | None = None,
+        *,
+        settled: bool | None = None,
+        initial: dict[str, Any] | None = None,
+        again: bool = False,
+    ) -> None:
+        """dtype: of the accumulator; again: the initial value may go into every block, as it makes no difference."""
+        self._ufunc, self._dtype, self._result = ufunc, dtype, result
+        self._settled = settled
+        self._initial, self._again = initial or {}, again
+
+    def part(self, block: NDArray[Any], axes: Axes, where: Where, _: Box, /) -> Parts:
+        """Reduce one block."""
+        initial = self._initial if self._again else {}
+        return (self._ufunc.reduce(block, axes, self._dtype, keepdims=True, **initial, **mask(where)),)
+
+    def merge(self, into: Parts, part: Parts) -> None:
+        """Take in another block."""
+        self._ufunc(into[0], part[0], out=into[0], casting="unsafe")
+
+    def is_settled(self, state: Parts) -> bool:
+        """Tell whether no further block changes the only result."""
+        return self._settled is not None and bool(state[0].flat[0]) is self._settled
+
+    def finish(self, state: Parts, _: int) -> NDArray[Any]:
+        """Return the result."""
+        (found,) = state
+        if self._initial and not self._again:
+            found = self._ufunc.reduce(found[np.newaxis], 0, self._dtype, **self._initial)
+        return np.asarray(found if self._result is None else found.astype(self._result, copy=False))
+
+
+class Count(Fold):
+    """How many elements are not zero."""
+
+    def __init__(self) -> None:
+        super().__init__(np.add)
+
+    def part(self, block: NDArray[Any], axes: Axes, _: Where, __: Box, /) -> Parts:
+        """Count within one block."""
+        return (np.asarray(np.count_nonzero(block, axes, keepdims=True)),)
+
+
+class Mean(Fold):
+    """The sum, divided by the number of elements as NumPy does it."""
+
+    def __init__(self, dtype: np.dtype[Any] | None, source: np.dtype[Any]) -> None:
+        result = dtype or (np.dtype(np.float64) if source.kind in "bui" else source)
+        super().__init__(np.add, accumulator(result), result)
+
+    def part(self, block: NDArray[Any], axes: Axes, where: Where, box: Box, /) -> Parts:
+        """Add up one block, and count."""
+        counts = () if where is None else (count(block, axes, where),)
+        return *super().part(block, axes, where, box), *counts
+
+    def merge(self, into: Parts, part: Parts) -> None:
+        """Add what another block came to."""
+        for mine, other in zip(into, part, strict=True):
+            np.add(mine, other, out=mine)
+
+    def finish(self, state: Parts, total: int) -> NDArray[Any]:
+        """Divide; where there was nothing to add, NumPy warns and gives NaN."""
+        found, *counts = state
+        number = counts[0] if counts else total
+        if np.any(np.equal(number, 0)):
+            warn("Mean of empty slice", RuntimeWarning)
+        quotient = np.asarray(np.true_divide(found, number))
+        return quotient.astype(self._result, copy=False)
+
+
+class Variance:
+    """The mean square of the distance from the mean, or its root.
+
+    Values of at most 16 bits are added up exactly, with their squares. Others are merged mean by mean: Chan, Golub and
+    LeVeque, Updating formulae and a pairwise algorithm for computing sample variances (1979), formula 1.5.
+    """
+
+    def __init__(
+        self, source: np.dtype[Any], dtype: np.dtype[Any] | None, total: int, ddof: float, *, root: bool
+    ) -> None:
+        result = dtype or (np.dtype(np.float64) if source.kind in "bui" else source)
+        self._result = np.empty(0, result).real.dtype
+        self._wide = accumulator(result) if result.kind in "fc" else np.dtype(np.float64)
+        self._ddof, self._root = ddof, root
+        self._is_exact = source.kind in "bui" and source.itemsize <= np.dtype(np.int16).itemsize and total <= MOST_EXACT
+
+    def part(self, block: NDArray[Any], axes: Axes, where: Where, _: Box, /) -> Parts:
+        """Return counts, and sums and sums of squares, or means and sums of the squares of distances from them."""
+        number, chosen = count(block, axes, where), mask(where)
+        if self._is_exact:
+            sums = np.add.reduce(block, axes, np.int64, keepdims=True, **chosen)
+            wide = np.dtype(np.uint32) if block.dtype.kind != "i" else np.dtype(np.int32)
+            squares = np.add.reduce(np.multiply(block, block, dtype=wide), axes, np.int64, keepdims=True, **chosen)
+            return number, sums, squares
+        means = np.add.reduce(block, axes, self._wide, keepdims=True, **chosen) / np.maximum(number, 1)
+        distances = np.subtract(block, means, dtype=self._wide)
+        return number, means, np.add.reduce((distances * distances.conj()).real, axes, keepdims=True, **chosen)
+
+    def merge(self, into: Parts, part: Parts) -> None:
+        """Take in another block."""
+        if self._is_exact:
+            for mine, other in zip(into, part, strict=True):
+                np.add(mine, other, out=mine)
+            return
+        (number, means, squares), (more, other_means, other_squares) = into, part
+        share = more / np.maximum(number + more, 1)
+        steps = other_means - means
+        squares += other_squares + (steps * np.conj(steps)).real * (number * share)
+        means += steps * share
+        number += more
+
+    def is_settled(self, _: Parts) -> bool:
+        """Every block counts."""
+        return False
+
+    def finish(self, state: Parts, _: int) -> NDArray[Any]:
+        """Divide by what is left of the count; NumPy warns where nothing is."""
+        number, sums, squares = state
+        divisor = np.maximum(number - self._ddof, 0)
+        if np.any(divisor <= 0):
+            warn("Degrees of freedom <= 0 for slice", RuntimeWarning)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            found = (_distances(number, sums, squares) if self._is_exact else squares) / divisor
+        return np.asarray(np.sqrt(found) if self._root else found).astype(self._result, copy=False)
+
+
+def _distances(number: NDArray[np.int64], sums: NDArray[np.int64], squares: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Return the sums of squared distances from the mean.
+
+    First from the integer next to the mean, all in integers: sum((x - m)^2) = s2 - m (2 s1 - n m), whose parts may
+    overflow while the whole does not. What that integer is off costs r^2 / n, r = s1 - n m, at most half of the sum.
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        middle = np.rint(np.nan_to_num(sums / number)).astype(np.int64)
+    with np.errstate(over="ignore"):
+        rest = sums - number * middle
+        about = squares - middle * (sums + rest)
+    return about - rest.astype(np.float64) ** 2 / np.maximum(number, 1)
+
+
+class Span(Fold):
+    """The largest element less the smallest."""
+
+    def __init__(self) -> None:
+        super().__init__(np.maximum)
+
+    def part(self, block: NDArray[Any], axes: Axes, _: Where, __: Box, /) -> Parts:
+        """Return both of one block."""
+        return np.maximum.reduce(block, axes, keepdims=True), np.minimum.reduce(block, axes, keepdims=True)
+
+    def merge(self, into: Parts, part: Parts) -> None:
+        """Take in another block."""
+        np.maximum(into[0], part[0], out=into[0])
+        np.minimum(into[1], part[1], out=into[1])
+
+    def finish(self, state: Parts, _: int) -> NDArray[Any]:
+        """Subtract, as NumPy does."""
+        return np.asarray(np.subtract(*state))
+
+
+class Place:
+    """Where the first of the largest (or smallest) elements is: along one axis, or among all in C order."""
+
+    def __init__(self, shape: tuple[int, ...], axis: int | None, *, largest: bool) -> None:
+        self._shape, self._axis = shape, axis
+        self._find = np.argmax if largest else np.argmin
+        self._beats = np.greater if largest else np.less
+
+    def part(self, block: NDArray[Any], _: Axes, __: Where, box: Box, /) -> Parts:
+        """Return the value that is found, and its place in the array."""
+        found = np.asarray(self._find(block, self._axis, keepdims=True))
+        if self._axis is not None:
+            return np.take_along_axis(block, found, self._axis), found + box[self._axis].start
+        local = np.unravel_index(int(found.flat[0]), block.shape)
+        place = np.ravel_multi_index([span[at] for span, at in zip(box, local, strict=True)], self._shape)
+        ones = (1,) * block.ndim
+        return np.full(ones, block[local]), np.full(ones, place, np.intp)
+
+    def merge(self, into: Parts, part: Parts) -> None:
+        """Take what is larger; the first of what is equal, and NaN before all."""
+        (value, place), (other, other_place) = into, part
+        with np.errstate(invalid="ignore"):
+            better = self._beats(other, value)
+        if value.dtype.kind in "fc":
+            better = (better & ~np.isnan(value)) | (np.isnan(other) & ~np.isnan(value))
+            same = (other == value) | (np.isnan(other) & np.isnan(value))
+        else:
+            same = other == value
+        better |= same & (other_place < place)
+        np.copyto(value, other, where=better)
+        np.copyto(place, other_place, where=better)
+
+    def is_settled(self, _: Parts) -> bool:
+        """Every block counts."""
+        return False
+
+    def finish(self, state: Parts, _: int) -> NDArray[Any]:
+        """Return the places."""
+        return state[1]
+
+
+Folding = Fold | Variance | Place

@@ -1,0 +1,173 @@
+"""What NumPy's functions do with arrays of files: views of elements, reductions in blocks, all pixels for the rest."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lazytiff import _blocks, _cuts
+from lazytiff._array import BaseArray
+from lazytiff._dask import to_dask
+from lazytiff._making import Operands, elementwise
+from lazytiff._npy import save_npy
+from lazytiff._stream import STREAMED, ufunc_reduce
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+# Methods of the arrays that do what these do.
+_METHODS = {
+    np.max: "max",
+    np.min: "min",
+    np.sum: "sum",
+    np.prod: "prod",
+    np.mean: "mean",
+    np.var: "var",
+    np.std: "std",
+    np.any: "any",
+    np.all: "all",
+    np.argmax: "argmax",
+    np.argmin: "argmin",
+    np.ptp: "ptp",
+    np.count_nonzero: "count_nonzero",
+    np.histogram: "histogram",
+    np.median: "median",
+    np.quantile: "quantile",
+}
+# These ask for shape and dtype and no more, so that an array without memory will do.
+_ABOUT = {
+    np.shape,
+    np.ndim,
+    np.size,
+    np.iscomplexobj,
+    np.isrealobj,
+    np.result_type,
+    np.can_cast,
+    np.common_type,
+    np.empty_like,
+    np.zeros_like,
+    np.ones_like,
+    np.full_like,
+}
+_CHANGING = {np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal}
+
+
+def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Do what __array_ufunc__ is to do."""
+    if any(_knows_better(value) for value in (*inputs, *kwargs.get("out", ()))):
+        return NotImplemented
+    if any(hasattr(value, "__dask_graph__") for value in inputs):
+        return getattr(ufunc, method)(*map(_as_dask, inputs), **kwargs)
+    if method == "reduce" and ufunc in STREAMED and isinstance(inputs[0], BaseArray):
+        return ufunc_reduce(inputs[0], ufunc, *inputs[1:], **kwargs)
+    if method == "at" and isinstance(inputs[0], BaseArray):
+        raise TypeError(f"{ufunc.__name__}.at would change a copy of the pixels; assign with array[key] = ...")
+    if method == "__call__" and ufunc.signature is None:
+        return _call(ufunc, inputs, dict(kwargs))
+    return getattr(ufunc, method)(*map(_read, inputs), **_read_all(kwargs))
+
+
+def _call(ufunc: np.ufunc, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
+    """Return a view, or compute into arrays that are there."""
+    out = options.pop("out", ())
+    where = options.pop("where", True)
+    if any(isinstance(value, np.ma.MaskedArray) for value in inputs):
+        return ufunc(*map(_read, inputs), **options)
+    if where is not True and (not out or any(isinstance(one, BaseArray) for one in out)):
+        raise TypeError("where= leaves elements as they are: it needs out=, a numpy.ndarray to leave them in")
+    if all(one is None for one in out):
+        return elementwise(ufunc, Operands(inputs), options)
+    for one in out:
+        if isinstance(one, BaseArray):
+            one._require_writable()
+    if where is not True:
+        return ufunc(*map(_read, inputs), out=out, where=_read(where), **options)
+    operands = Operands([_apart(value, out) for value in inputs])
+    casting = options.pop("casting", "same_kind")
+    views = _as_tuple(elementwise(ufunc, operands, {**options, "casting": casting}, out))
+    for view, target in zip(views, out, strict=True):
+        _store(view, target)
+    return out[0] if len(out) == 1 else out
+
+
+def _store(view: Any, target: Any) -> None:
+    """Compute a view into an array of its shape, block by block."""
+    if view.shape != target.shape:
+        raise ValueError(
+            f"non-broadcastable output operand with shape {target.shape} doesn't match the shape {view.shape}"
+        )
+
+    def work(box: Any, request: Any) -> None:
+        (block,) = view._read([request])
+        target[_cuts.slices(box)] = block.astype(target.dtype, copy=False)
+
+    for _ in _blocks.each(view, work, "compute"):
+        pass
+
+
+def _apart(value: Any, out: Sequence[Any]) -> Any:
+    """Return an operand whose elements do not change before they are read, while the results are written."""
+    if isinstance(value, BaseArray):
+        written = set[str]().union(*(one._paths for one in out if isinstance(one, BaseArray)))
+        mixed = any(value is not one for one in out) and value._paths & written
+        return np.asarray(value) if mixed else value
+    if isinstance(value, np.ndarray) and not value.flags.owndata:
+        return value.copy()
+    return value
+
+
+def _as_tuple(found: Any) -> tuple[Any, ...]:
+    return found if isinstance(found, tuple) else (found,)
+
+
+def _knows_better(value: Any) -> bool:
+    """Tell whether an operand is of a type that answers for ufuncs itself, as xarray's and pandas's are."""
+    theirs = getattr(type(value), "__array_ufunc__", np.ndarray.__array_ufunc__)
+    if isinstance(value, BaseArray) or hasattr(value, "__dask_graph__"):
+        return False
+    return theirs is not np.ndarray.__array_ufunc__ and not isinstance(value, np.ndarray)
+
+
+def _as_dask(value: Any) -> Any:
+    return to_dask(value, "auto") if isinstance(value, BaseArray) else value
+
+
+def call_function(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Do what __array_function__ is to do."""
+    if func in _CHANGING or any(isinstance(one, BaseArray) for one in _as_tuple(kwargs.get("out"))):
+        raise TypeError(f"numpy.{func.__name__} would change a copy of the pixels; assign with array[key] = ...")
+    if func in _ABOUT:
+        return func(*_exchanged(args, _stand_in), **_exchanged(dict(kwargs), _stand_in))
+    if func is np.save and len(args) > 1 and isinstance(args[1], BaseArray):
+        return save_npy(args[0], args[1])
+    if func in _METHODS and args and isinstance(args[0], BaseArray):
+        return getattr(args[0], _METHODS[func])(*args[1:], **kwargs)
+    return func(*_read_all(args), **_read_all(dict(kwargs)))
+
+
+def _read(value: Any) -> Any:
+    return np.asarray(value) if isinstance(value, BaseArray) else value
+
+
+def _read_all(values: Any) -> Any:
+    return _exchanged(values, np.asarray)
+
+
+def _exchanged(values: Any, make: Callable[[BaseArray], NDArray[Any]]) -> Any:
+    """Return arguments with something else for each array, also in lists and tuples."""
+    if isinstance(values, BaseArray):
+        return make(values)
+    if isinstance(values, list | tuple):
+        found = [_exchanged(value, make) for value in values]
+        return found if isinstance(values, list) else tuple(found)
+    if isinstance(values, dict):
+        return {name: _exchanged(value, make) for name, value in values.items()}
+    return values
+
+
+def _stand_in(array: BaseArray) -> NDArray[Any]:
+    """Return an array of that shape and dtype that takes no memory."""
+    return np.broadcast_to(np.zeros((), array.dtype), array.shape)

@@ -1,0 +1,81 @@
+"""Histograms, quantiles and medians of arrays that are larger than memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lazytiff import _blocks
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from lazytiff._array import BaseArray
+    from lazytiff._cuts import Box
+    from lazytiff._gather import Request
+    from lazytiff._reduce import ReducedArray
+
+
+def is_countable(dtype: np.dtype[Any]) -> bool:
+    """Tell whether a dtype has so few values that each can be counted."""
+    return dtype.kind in "bui" and dtype.itemsize <= np.dtype(np.int16).itemsize
+
+
+def counts(array: BaseArray) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return all values of a countable dtype, ascending, and how often each occurs."""
+    dtype = array.dtype.newbyteorder("=")
+    first = 0 if dtype.kind in "bu" else int(np.iinfo(dtype).min)
+    length = 2 if dtype.kind == "b" else 1 << (8 * dtype.itemsize)
+    total = np.zeros(length, np.int64)
+
+    def work(_: Box, request: Request) -> NDArray[np.int64]:
+        (block,) = array._peek([request])
+        return np.bincount(block.ravel().astype(np.intp) - first, minlength=length)
+
+    for _, found in _blocks.each(array, work, "count"):
+        total += found
+    return np.arange(first, first + length).astype(dtype), total
+
+
+def histogram(
+    array: ReducedArray, bins: Any, limits: tuple[float, float] | None, *, density: bool | None
+) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return how many elements are in each bin, and the edges of the bins, as numpy.histogram."""
+    if not array.size:
+        return np.histogram(np.empty(0, array.dtype), bins, limits, density)
+    if is_countable(array.dtype) and array.dtype.kind != "b" and not isinstance(bins, str):
+        values, number = counts(array)
+        there = number > 0
+        return np.histogram(values[there], bins, limits, density, weights=number[there])
+    if isinstance(bins, str) or array.dtype.kind == "b":
+        return np.histogram(np.asarray(array), bins, limits, density)
+    if np.ndim(bins) == 0 and limits is None:
+        limits = array.min(), array.max()
+    found, edges = np.histogram(np.empty(0, array.dtype), bins, limits)
+
+    def work(_: Box, request: Request) -> NDArray[np.intp]:
+        (block,) = array._peek([request])
+        return np.histogram(block, bins, limits)[0]
+
+    for _, more in _blocks.each(array, work, "count"):
+        found += more
+    return (found / np.diff(edges) / found.sum(), edges) if density else (found, edges)
+
+
+def quantile(array: BaseArray, fractions: Any) -> Any:
+    """Return quantiles of all elements of a countable dtype, interpolated as numpy.quantile does by default.
+
+    Of the sorted elements, the one at (n - 1) q: NumPy interpolates between the two neighbours, and is asked to.
+    """
+    values, number = counts(array)
+    np.quantile(np.zeros(1), fractions)  # which raises what is wrong with them
+    last = np.cumsum(number)  # how many elements are not above each value
+    asked = np.asarray(fractions, np.float64)
+    places = np.asarray((int(last[-1]) - 1) * asked)
+    below = np.floor(places)
+    pairs = values[np.searchsorted(last, [below, np.ceil(places)], side="right")]
+    found = [
+        np.quantile(pair, share) for pair, share in zip(pairs.reshape(2, -1).T, (places - below).ravel(), strict=True)
+    ]
+    return np.array(found).reshape(asked.shape)[()]
