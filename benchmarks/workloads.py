@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import files
+import lazily
 import many
 import mapped
 import writing
@@ -170,6 +171,20 @@ def append_encoded(codec: str, job: Callable[..., Any], *, predictor: bool) -> W
     )
 
 
+def reduce(name: str, about: str, ours: Callable[[Path], Any], peer: Callable[[Path], Any], faster: float) -> Workload:
+    """Measure a reduction beside a loop over the pages, both at their defaults."""
+    return Workload(
+        name,
+        f"{about} of 200 pages of 1024 x 1024 microscope-like uint16, Deflate with predictor; peer: page by page",
+        "microscope-deflate-predictor-200.tif",
+        partial(files.microscope, compression="deflate", predictor=True, count=200),
+        ours,
+        peer,
+        faster=faster,
+        megabytes=110,
+    )
+
+
 def touch(repeat: int) -> str:
     """Say which touch of the pixels is measured."""
     return "first touch" if repeat == 1 else f"touched before: best of {repeat}"
@@ -249,6 +264,9 @@ WORKLOADS = [
         many.open_middle_peer,
     ),
     Workload("files-max", "the maximum of all pages of these files", *FILES, many.maximum, many.maximum_peer),
+    reduce("project-max", "maximum projection", lazily.maximum, lazily.maximum_peer, 2.5),
+    reduce("project-std", "standard deviation along the pages", lazily.deviation, lazily.deviation_peer, 2.5),
+    reduce("scaled-max", "maximum of a view in float32", lazily.scaled, lazily.scaled_peer, 2),
     append_small(
         "append-small",
         "append 20,000 pages of 64 x 64 uint8, each behind its IFD",

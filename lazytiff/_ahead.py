@@ -48,6 +48,7 @@ class _Task:
     def __init__(self, task: Callable[[Any], Any], item: Any) -> None:
         self._task, self._item = task, item
         self._context = contextvars.copy_context()
+        self._result: list[Any] = []
         self._is_cancelled = False
 
     def begin(self) -> None:
@@ -55,11 +56,12 @@ class _Task:
 
     def _work(self) -> None:
         if not self._is_cancelled:
-            self._result = self._context.run(self._task, self._item)
+            self._result.append(self._context.run(self._task, self._item))
 
     def cancel(self) -> None:
         self._is_cancelled = True
 
     def result(self) -> Any:
+        """Wait for the result, and hand it over: whoever else holds on to the task holds no block."""
         self._running.wait()
-        return self._result
+        return self._result.pop()

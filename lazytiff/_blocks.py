@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 
     Result = TypeVar("Result")
 
-BLOCK_BYTES = (
-    4 << 20
-)  # of a block: its chunks are worth the work around it, and several go into a cache of the processor
+BLOCK_BYTES = 8 << 20  # of a block: its chunks are worth the work around it, and what came of it is soon merged
 BUDGET_BYTES = 64 << 20  # of all blocks that are worked on at a time, unless a single one is larger
 
 

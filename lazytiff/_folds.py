@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     Where = NDArray[np.bool_] | None
 
 MOST_EXACT = 1 << 31  # values of 16 bits whose squares add up within 63 bits
+_MOST_NARROW = 1 << 15  # values of 16 bits that add up within 31 bits
+_SLAB_BYTES = 64 << 10
 
 
 def accumulator(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -131,23 +133,41 @@ class Variance:
     def __init__(
         self, source: np.dtype[Any], dtype: np.dtype[Any] | None, total: int, ddof: float, *, root: bool
     ) -> None:
+        """total: how many elements go into each result, at the most."""
         result = dtype or (np.dtype(np.float64) if source.kind in "bui" else source)
         self._result = np.empty(0, result).real.dtype
         self._wide = accumulator(result) if result.kind in "fc" else np.dtype(np.float64)
         self._ddof, self._root = ddof, root
+        self._is_narrow = total < _MOST_NARROW
         self._is_exact = source.kind in "bui" and source.itemsize <= np.dtype(np.int16).itemsize and total <= MOST_EXACT
 
     def part(self, block: NDArray[Any], axes: Axes, where: Where, _: Box, /) -> Parts:
         """Return counts, and sums and sums of squares, or means and sums of the squares of distances from them."""
         number, chosen = count(block, axes, where), mask(where)
         if self._is_exact:
-            sums = np.add.reduce(block, axes, np.int64, keepdims=True, **chosen)
-            wide = np.dtype(np.uint32) if block.dtype.kind != "i" else np.dtype(np.int32)
-            squares = np.add.reduce(np.multiply(block, block, dtype=wide), axes, np.int64, keepdims=True, **chosen)
-            return number, sums, squares
+            return number, *self._exact(block, axes, where)
         means = np.add.reduce(block, axes, self._wide, keepdims=True, **chosen) / np.maximum(number, 1)
         distances = np.subtract(block, means, dtype=self._wide)
         return number, means, np.add.reduce((distances * distances.conj()).real, axes, keepdims=True, **chosen)
+
+    def _exact(self, block: NDArray[Any], axes: Axes, where: Where) -> Parts:
+        """Add up values and their squares, a slab at a time that stays in a cache of the processor."""
+        shape = [1 if axis in axes else size for axis, size in enumerate(block.shape)]
+        wide = np.dtype(np.int32 if block.dtype.kind == "i" else np.uint32)
+        sums, squares = np.zeros(shape, wide if self._is_narrow else np.int64), np.zeros(shape, np.int64)
+        along = int(np.argmax(block.shape))
+        step = max(1, _SLAB_BYTES * block.shape[along] // block.nbytes)
+        for begin in range(0, block.shape[along], step):
+            slab = (slice(None),) * along + (slice(begin, begin + step),)
+            place = ... if along in axes else slab
+            values, chosen = (
+                block[slab].astype(wide),
+                mask(None if where is None else np.broadcast_to(where, block.shape)[slab]),
+            )
+            sums[place] += np.add.reduce(values, axes, sums.dtype, keepdims=True, **chosen)
+            values *= values
+            squares[place] += np.add.reduce(values.astype(np.int64), axes, keepdims=True, **chosen)
+        return sums, squares
 
     def merge(self, into: Parts, part: Parts) -> None:
         """Take in another block."""

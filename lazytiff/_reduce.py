@@ -11,7 +11,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from lazytiff import _blocks, _cuts, _statistics
 from lazytiff._array import BaseArray
 from lazytiff._folds import Count, Mean, Place, Span, Variance
-from lazytiff._stream import NOTHING, empty, stream, ufunc_reduce
+from lazytiff._stream import NOTHING, axes_of, empty, reduced, stream, ufunc_reduce
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -126,7 +126,8 @@ class ReducedArray(BaseArray):
         off = ddof if correction is NOTHING else correction
         if not self.size:
             return (np.std if root else np.var)(empty(self), axis, dtype, out, off, keepdims, where=np.asarray(where))
-        made = Variance(self.dtype, None if dtype is None else np.dtype(dtype), self.size, off, root=root)
+        total = reduced(self.shape, axes_of(axis, self.ndim))
+        made = Variance(self.dtype, None if dtype is None else np.dtype(dtype), total, off, root=root)
         return stream(self, made, axis, out, keepdims=keepdims, where=where)
 
     def argmax(self, axis: int | None = None, out: Any = None, *, keepdims: bool = False) -> Any:

@@ -88,7 +88,7 @@ def ufunc_reduce(
 
 def stream(array: BaseArray, fold: Folding, axis: Any, out: Any, *, keepdims: bool, where: Any = True) -> Any:
     """Fold all blocks, in their order, and return the result in the shape that NumPy gives it."""
-    axes = tuple(range(array.ndim)) if axis is None else normalize_axis_tuple(axis, array.ndim)
+    axes = axes_of(axis, array.ndim)
     kept = tuple(1 if number in axes else size for number, size in enumerate(array.shape))
     chosen = _Mask(where, array.shape)
 
@@ -97,10 +97,20 @@ def stream(array: BaseArray, fold: Folding, axis: Any, out: Any, *, keepdims: bo
         return fold.part(block, axes, chosen.of(request), box)
 
     found = _merged(_blocks.each(array, work, "reduce"), fold, axes, kept)
-    result = fold.finish(found, math.prod(array.shape[number] for number in axes))
+    result = fold.finish(found, reduced(array.shape, axes))
     if not keepdims:
         result = result.reshape([size for number, size in enumerate(array.shape) if number not in axes])
     return _given(result, out)
+
+
+def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
+    """Return the axes that are reduced, as NumPy understands them."""
+    return tuple(range(ndim)) if axis is None else normalize_axis_tuple(axis, ndim)
+
+
+def reduced(shape: tuple[int, ...], axes: tuple[int, ...]) -> int:
+    """Return how many elements go into each result."""
+    return math.prod(shape[axis] for axis in axes)
 
 
 def _merged(blocks: Iterable[tuple[Box, Parts]], fold: Folding, axes: tuple[int, ...], kept: tuple[int, ...]) -> Parts:
