@@ -106,6 +106,9 @@ enum lzt_status lzt_source_open_locked(const char *path, struct lzt_source **sou
 enum lzt_status lzt_source_publish(struct lzt_source *source, int durable, struct lzt_error *error);
 /* The size now: a file may have grown or shrunk since it was opened. */
 enum lzt_status lzt_source_size(struct lzt_source *source, uint64_t *size, struct lzt_error *error);
+/* When a file was last written to, in nanoseconds since 1970, as far as its file system counts them. LZT_UNSUPPORTED of bytes that come from no
+ * file. */
+enum lzt_status lzt_source_modified(struct lzt_source *source, int64_t *when, struct lzt_error *error);
 /* Fill every range whole. A range that ends past the end of a file is LZT_CHANGED: ask for bytes that were there, as lzt_source_size tells. */
 enum lzt_status lzt_source_read(struct lzt_source *source, const struct lzt_range *ranges, size_t count, struct lzt_error *error);
 /* *held becomes 1 when another handle holds a writer's lock on the file. LZT_UNSUPPORTED where nobody can tell: bytes that come from no file,

@@ -20,6 +20,8 @@ enum lzt_status lzt_file_share(const struct lzt_file *file, struct lzt_file **ot
 void lzt_file_close(struct lzt_file *file);
 
 enum lzt_status lzt_file_size(struct lzt_file *file, uint64_t *size, struct lzt_error *error);
+/* When it was last written to, in nanoseconds since 1970. */
+enum lzt_status lzt_file_modified(struct lzt_file *file, int64_t *when, struct lzt_error *error);
 /* The size, and a number that is another one whenever the file was written to in between. 0: nobody knows, as clocks tick, some only every
  * 2 seconds, and this file was written to just now; or it is on another machine. */
 enum lzt_status lzt_file_stamp(struct lzt_file *file, uint64_t *size, uint64_t *stamp, struct lzt_error *error);

@@ -146,6 +146,20 @@ enum lzt_status lzt_file_size(struct lzt_file *file, uint64_t *size, struct lzt_
     return LZT_OK;
 }
 
+enum lzt_status lzt_file_modified(struct lzt_file *file, int64_t *when, struct lzt_error *error)
+{
+    struct stat about;
+    if (fstat(file->descriptor, &about) != 0)
+        return lzt_fail_system(error, errno, "cannot ask when the file was written to");
+#ifdef __APPLE__
+    const struct timespec written = about.st_mtimespec;
+#else
+    const struct timespec written = about.st_mtim;
+#endif
+    *when = (int64_t)written.tv_sec * 1000000000 + written.tv_nsec;
+    return LZT_OK;
+}
+
 enum lzt_status lzt_file_stamp(struct lzt_file *file, uint64_t *size, uint64_t *stamp, struct lzt_error *error)
 {
     enum { TICK = 3 }; /* seconds: more than the 2 of FAT, the coarsest clock of a file system */

@@ -163,6 +163,16 @@ enum lzt_status lzt_file_size(struct lzt_file *file, uint64_t *size, struct lzt_
     return LZT_OK;
 }
 
+enum lzt_status lzt_file_modified(struct lzt_file *file, int64_t *when, struct lzt_error *error)
+{
+    const int64_t until_1970 = 116444736000000000; /* units of 100 ns since 1601 */
+    FILETIME written;
+    if (!GetFileTime(file->handle, NULL, NULL, &written))
+        return lzt_win32_fail(error, GetLastError(), "cannot ask when the file was written to");
+    *when = (((int64_t)written.dwHighDateTime << 32 | written.dwLowDateTime) - until_1970) * 100;
+    return LZT_OK;
+}
+
 /* No time that Windows keeps of a file is sure to change before whoever writes to the file closes it, and an acquisition does not close it
  * for hours (learn.microsoft.com/en-us/windows/win32/sysinfo/file-times). */
 enum lzt_status lzt_file_stamp(struct lzt_file *file, uint64_t *size, uint64_t *stamp, struct lzt_error *error)

@@ -105,6 +105,14 @@ enum lzt_status lzt_source_size(struct lzt_source *source, uint64_t *size, struc
     return LZT_OK;
 }
 
+enum lzt_status lzt_source_modified(struct lzt_source *source, int64_t *when, struct lzt_error *error)
+{
+    *when = 0;
+    if (source->file == NULL)
+        return lzt_fail(error, LZT_UNSUPPORTED, "what is no file has no time of its last change");
+    return lzt_file_modified(source->file, when, error);
+}
+
 enum lzt_status lzt_source_stamp(struct lzt_source *source, uint64_t *size, uint64_t *stamp, struct lzt_error *error)
 {
     if (source->file != NULL)

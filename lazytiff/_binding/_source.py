@@ -76,6 +76,13 @@ class Source:
             self.fail(error)
         return int(size[0])
 
+    def modified(self) -> int:
+        """Return when the file was last written to, in nanoseconds since 1970; UnsupportedTiffError of what is none."""
+        when, error = ffi.new("int64_t *"), ffi.new("struct lzt_error *")
+        if lib.lzt_source_modified(self._handle, when, error) != lib.LZT_OK:
+            self.fail(error)
+        return int(when[0])
+
     def read(self, offset: int, length: int) -> bytes:
         """Return bytes that are there; FileChangedError when the file has fewer."""
         buffer, error = ffi.new("uint8_t[]", length), ffi.new("struct lzt_error *")

@@ -211,9 +211,11 @@ static void test_no_memory(void)
     struct lzt_source *source;
     struct lzt_error error;
     uint64_t size = 1;
+    int64_t when;
     uint8_t byte;
     CHECK(lzt_source_open_memory(NULL, 0, &source, NULL) == LZT_OK);
     CHECK(lzt_source_size(source, &size, NULL) == LZT_OK && size == 0);
+    CHECK(lzt_source_modified(source, &when, &error) == LZT_UNSUPPORTED);
     CHECK(lzt_source_read(source, &(struct lzt_range){0, 0, NULL}, 1, NULL) == LZT_OK);
     CHECK(lzt_source_read(source, &(struct lzt_range){0, 1, &byte}, 1, NULL) == LZT_CHANGED);
     lzt_source_close(source);
@@ -306,6 +308,10 @@ static void test_file_that_grows_and_shrinks(void)
     struct lzt_error error;
     uint8_t bytes[SIZE];
     uint64_t size;
+    int64_t before, after;
+    CHECK(lzt_source_modified(source, &before, NULL) == LZT_OK && before > 0);
+    CHECK(utimensat(AT_FDCWD, path, (const struct timespec[]){{0, UTIME_OMIT}, {7, 8}}, 0) == 0);
+    CHECK(lzt_source_modified(source, &after, NULL) == LZT_OK && after == 7000000008);
     CHECK(truncate(path, SIZE + 1) == 0);
     CHECK(lzt_source_size(source, &size, NULL) == LZT_OK && size == SIZE + 1);
     CHECK(lzt_source_read(source, &(struct lzt_range){SIZE, 1, bytes}, 1, NULL) == LZT_OK && bytes[0] == 0);
