@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import uuid
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -130,6 +131,14 @@ class BaseArray(ABC):
     def _view(self) -> NDArray[Any] | None:
         """Return all elements as a view of memory that the array has mapped; None where there is none."""
         return None
+
+    def _identity(self) -> tuple[Any, ...]:
+        """Return plain values, in any process the same ones of the same pixels of the same file.
+
+        A file that was written to has others, as far as its size and its time of change tell. Where nothing tells, as
+        here, they are others each time.
+        """
+        return type(self).__name__, uuid.uuid4().hex
 
     def __len__(self) -> int:
         return self.shape[0]

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lazytiff import _descriptions, _imagej, _micromanager_set, _ome_set, _ome_xml, _shaped
 from lazytiff._dimensions import Step
 from lazytiff._file_array import FileArray
 from lazytiff._hyperstack import HyperStack
 from lazytiff._placed import Placed, alone, beginning, description
+from lazytiff._recipe import restore_level
 from lazytiff._resolution import steps_of_tags
 from lazytiff.errors import TiffError
 
@@ -149,7 +150,28 @@ class DescribedArray(FileArray):
     @property
     def _paged(self) -> TiffArray:
         """The same pages with a page axis."""
-        return self if self._has_pages else FileArray(self._file, self._numbers, squeeze=False)
+        if self._has_pages:
+            return self
+        paged = self._lazy_type(self._file, self._numbers, squeeze=False)
+        paged._chosen, paged._full = self._chosen, self._full  # type: ignore[attr-defined]  # noqa: SLF001  # in the making
+        return paged
+
+    def __reduce__(self) -> Any:
+        """Pickle what opens the file again; of a level: the array that it is a level of."""
+        if self._full is None:
+            return super().__reduce__()
+        return restore_level, (self._unreduced.__reduce__()[1], self._frame[:2], self._marks())
+
+    def _identity(self) -> tuple[Any, ...]:
+        if self._full is None:
+            return super()._identity()
+        return ("level", *self._frame[:2], *self._unreduced._identity())  # noqa: SLF001  # same class
+
+    @property
+    def _unreduced(self) -> FileArray:
+        """Of a level: the array that it is a level of, anew, as levels do not keep it."""
+        file, numbers = self._full or (self._file, self._numbers)
+        return self._lazy_type(file, numbers, squeeze=not self._has_pages)
 
 
 def images(file: OpenFile) -> list[Placed]:

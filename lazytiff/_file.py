@@ -73,8 +73,7 @@ class OpenFile:
         source = Source(file, access)
         try:
             opened = cls.of(source, workers, cache_bytes, codecs, whole=whole, shared=shared)
-            if opened.table.warnings:
-                warn(f"{source.name}: {'; '.join(opened.table.warnings)}")
+            opened.warn()
         except BaseException:
             source.close()
             raise
@@ -99,6 +98,11 @@ class OpenFile:
         source.after_fork(opened._renew)
         opened.settings = {"workers": workers, "cache_bytes": cache_bytes, "codecs": codecs}
         return opened
+
+    def warn(self) -> None:
+        """Warn of what is wrong with the file's pages."""
+        if self.table.warnings:
+            warn(f"{self.source.name}: {'; '.join(self.table.warnings)}")
 
     def refresh(self) -> bool:
         """Look for pages that came; return whether there are any. FileChangedError when those known are gone.
@@ -179,7 +183,8 @@ class Opened(Closing):
     def __reduce__(self) -> NoReturn:
         """Refuse to be pickled: an open file stays in its process."""
         raise TypeError(
-            f"{type(self).__name__} objects cannot be pickled; open {self.path or 'the file'} in the other process"
+            f"{type(self).__name__} objects cannot be pickled; open {self.path or 'the file'} for reading in the other "
+            "process"
         )
 
     @property

@@ -10,7 +10,7 @@ import numpy as np
 
 from lazytiff._chunks import Want
 from lazytiff._levels import find_levels
-from lazytiff._refreshing import RefreshingArray
+from lazytiff._recipe import PickledArray, Recipe, restore_page
 from lazytiff._tones import RGB, YCBCR, tone_of_page
 from lazytiff.errors import NotMappableError
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from lazytiff._tones import Tone
 
 
-class FileArray(RefreshingArray):
+class FileArray(PickledArray):
     """Pages of one frame type as an array; the array for as long as the file is open.
 
     The axes are (page, row, column[, sample]), samples last however they are stored; a single page without its page
@@ -119,11 +119,6 @@ class FileArray(RefreshingArray):
         pages = first if isinstance(first, np.ndarray) else np.arange(first.start, first.stop, first.step)
         rows, columns, *samples = request[self._has_pages :]
         return Want(pages, rows, columns, samples[0] if samples else range(1))  # type: ignore[arg-type]
-
-    @property
-    def mode(self) -> str:
-        """How the file was opened."""
-        return "r"
 
     @property
     def pages(self) -> Sequence[TiffPage]:
@@ -256,6 +251,10 @@ class TiffPage(FileArray):
     def pages(self) -> Sequence[TiffPage]:
         """A list of this one page."""
         return [self]
+
+    def __reduce__(self) -> Any:
+        """Pickle what opens the file again, for this page."""
+        return restore_page, (type(self), Recipe.of(self._file, self._numbers), self.number)
 
     def __repr__(self) -> str:
         if self._file.table.layout(self.number, readable=False).problem:

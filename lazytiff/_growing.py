@@ -11,11 +11,13 @@ import numpy as np
 
 from lazytiff import _summary
 from lazytiff._described import DescribedArray
+from lazytiff._file import Opened
 from lazytiff._pages import FrameType
 from lazytiff.errors import ClosedError, EmptyStackError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import NoReturn
 
     from numpy.typing import NDArray
 
@@ -111,6 +113,10 @@ class GrowingArray(DescribedArray):
     def mode(self) -> str:
         """How the file was opened."""
         return "a"
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse to be pickled: one process writes."""
+        Opened.__reduce__(self)
 
     @property
     def tags(self) -> Tags:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -24,7 +26,8 @@ class HyperStack(TiffArray):
 
     A view: it reads from `base`, and closes with it. Where `base` is mapped and its pages lie at equal distances, basic
     indices give views of the file here too. Planes that the file's description tells of and that are not there raise
-    MissingPlaneError when they are touched, unless the view is `filled`.
+    MissingPlaneError when they are touched, unless the view is `filled`. It can be pickled when `base`
+    can, and has the same axes and planes then.
     """
 
     def __init__(
@@ -162,11 +165,19 @@ class HyperStack(TiffArray):
             f"plane {where or 0} is not there: {self._why(flat)}; hyperstack.filled(0) reads such planes as 0"
         )
 
-    def __reduce__(self) -> NoReturn:
-        """Refuse to be pickled."""
-        raise TypeError(
-            f"{type(self).__name__} objects cannot be pickled; take the hyperstack of the array in the other process"
-        )
+    def __reduce__(self) -> Any:
+        """Pickle the base and which plane is which of its pages: no description is read again."""
+        return partial(type(self), fill=self._fill), (self.base, self._dimensions, self._why)
+
+    def __copy__(self) -> HyperStack:
+        """Return one with handles of its own: what closes those of `base` is not a copy's."""
+        return copy.deepcopy(self)
+
+    def _identity(self) -> tuple[Any, ...]:
+        fill = None if self._fill is None else np.asarray(self._fill).tobytes()
+        planes = None if self._dimensions.planes is None else self._dimensions.planes.tobytes()
+        axes = self._dimensions.letters, self._dimensions.sizes
+        return (type(self).__name__, *axes, planes, fill, *self.base._identity())  # noqa: SLF001  # same class
 
     def __repr__(self) -> str:
         missing = f", {self.missing} planes missing" if not self._has_all else ""

@@ -220,6 +220,10 @@ class JoinedArrays(Joined):
     def _with_new_axis(self, chunks: tuple[int, ...]) -> tuple[int, ...]:
         return (*chunks[: self._axis], *[1] * self._is_new, *chunks[self._axis :])
 
+    def _identity(self) -> tuple[Any, ...]:
+        parts = [array._identity() for array in self.base]  # noqa: SLF001  # same class
+        return (type(self).__name__, self._axis, self._is_new, self._shape, *parts)
+
     def __repr__(self) -> str:
         return f"<{len(self.base)} arrays joined, {self.dtype} {self.shape} {self.axes}>"
 

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,14 +17,14 @@ from lazytiff._choice import choose_stack
 from lazytiff._file import Closing
 from lazytiff._file_array import FileArray, TiffPage
 from lazytiff._joined import Joined, split
+from lazytiff._recipe import Known, packed, restore_many
 from lazytiff._resolution import steps_of_tags
-from lazytiff._shelf import Shelf
+from lazytiff._shelf import Shelf, stamp
 from lazytiff._source import path_of
-from lazytiff.errors import FileChangedError, FrameTypeError, MissingPlaneError
+from lazytiff.errors import ClosedError, FileChangedError, FrameTypeError, MissingPlaneError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from typing import NoReturn
 
     from numpy.typing import NDArray
 
@@ -49,7 +50,8 @@ class MultiTiff(Closing, Joined):
 
     When the first file has one page, so must the others have, which is seen when they are touched; when it has more,
     or with `check=True`, all files are looked at when the array is made, and may have different numbers of pages.
-    Threads may share the array.
+    Threads may share the array. It can be pickled: files that were looked at must be the same then when they are
+    touched, or raise FileChangedError.
     """
 
     _axis = 0
@@ -60,20 +62,26 @@ class MultiTiff(Closing, Joined):
         paths: Sequence[Any],
         *,
         check: bool = False,
-        counts: Sequence[int] | None = None,
+        counts: Sequence[int] | NDArray[np.intp] | None = None,
+        is_set: bool = False,
         accept: Callable[[int, OpenFile], None] | None = None,
+        known: dict[int, Known] | None = None,
         workers: int | None = None,
         cache_bytes: int = 64 << 20,
         codecs: str | Iterable[str] = "default",
     ) -> None:
-        """Open the first file. counts: how many pages of each are this array's; accept: raises for a wrong file."""
-        self._known: dict[int, Any] = {}  # of files that were opened, by number: what tells each from another one
+        """Open the first file.
+
+        counts: how many pages of each are this array's; is_set: they may have more; accept: raises for a wrong file;
+        known: of files that were opened before, what tells each from another one.
+        """
+        self._known: dict[int, Known] = {} if known is None else known  # by number
         self._accept = accept
-        self._is_set = counts is not None  # whose files may have more pages
+        self._is_set = is_set
         self._counts = None if counts is None else np.asarray(counts, np.intp)
         self._frame: FrameType | None = None
         self._asked_workers = workers
-        self._shelf = Shelf(paths, workers, cache_bytes, codecs, self._examine)
+        self._shelf = Shelf(paths, workers, cache_bytes, codecs, self._examine, known=self._known)
         try:
             self._first = self._shelf.open_for_good(0)
             self._like = FileArray(self._first, np.arange(1), squeeze=False)
@@ -96,6 +104,9 @@ class MultiTiff(Closing, Joined):
 
     def _examine(self, number: int, file: OpenFile) -> None:
         """Raise when a file that was opened does not go with the first, or is another one than last time."""
+        known = self._known.get(number)
+        if known is not None and not known.has_become(self._look(number, file)):
+            raise FileChangedError(f"{file.source.name}: the file is another one than when it was read before")
         if self._accept is not None:
             self._accept(number, file)
         choose_stack(file.table, None)
@@ -121,9 +132,15 @@ class MultiTiff(Closing, Joined):
                 f"{file.source.name}: it has {pages} pages, and {count} were expected; open the files with check=True, "
                 "which counts the pages of all beforehand"
             )
-        marks = file.table.marks(np.array([0, count - 1])) if pages >= count else None
-        if self._known.setdefault(number, marks) != marks:
-            raise FileChangedError(f"{file.source.name}: the file is another one than when it was read before")
+        found = self._look(number, file)
+        if self._known.setdefault(number, found).ends != found.ends:  # as another thread has found it meanwhile
+            raise FileChangedError(f"{file.source.name}: it became another one while it was opened")
+
+    def _look(self, number: int, file: OpenFile) -> Known:
+        table = file.table
+        count = len(table) if self._counts is None else int(self._counts[number])
+        ends = table.marks(np.array([0, count - 1])) if 0 < count <= len(table) else []
+        return Known(table.file_size, ends)
 
     @contextmanager
     def _borrow(self, part: int) -> Iterator[TiffArray]:
@@ -209,9 +226,26 @@ class MultiTiff(Closing, Joined):
         """Close all files. Reads under way raise ClosedError at their next file. May be called again."""
         self._shelf.close()
 
-    def __reduce__(self) -> NoReturn:
-        """Refuse to be pickled: open files stay in their process."""
-        raise TypeError("MultiTiff objects cannot be pickled; open the files in the other process")
+    def __reduce__(self) -> Any:
+        """Pickle what opens the files again: those that were looked at must be the same when they are touched."""
+        if self.closed:
+            raise ClosedError(f"{self.paths[0]}: the array over this file and others was closed; open it again")
+        shelf = self._shelf
+        again = partial(
+            type(self),
+            counts=self._counts,
+            is_set=self._is_set,
+            accept=self._accept,
+            workers=shelf.workers,
+            cache_bytes=shelf.cache_bytes,
+            codecs=shelf.codecs,
+        )
+        return restore_many, (again, self.paths, packed(dict(self._known)))
+
+    def _identity(self) -> tuple[Any, ...]:
+        counts = () if self._counts is None else self._counts.tolist()
+        states = [found and found[1:] for found in map(stamp, self.paths)]  # but for the inode: wherever the file is
+        return (type(self).__name__, *self.paths, *counts, *states)
 
     def __repr__(self) -> str:
         closed = ", closed" if self.closed else ""

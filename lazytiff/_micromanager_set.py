@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 from lazytiff import _micromanager
@@ -35,9 +36,13 @@ def place(file: OpenFile) -> Placed | None:
     paths, counts = [path for path, _ in found], [len(ifds) for _, (_, ifds) in found]
     return Placed(
         _micromanager.merged([part for _, part in found]) or dimensions,
-        lambda _: f"none of the {len(paths)} files of the set has it",
-        open_base=once(file, lambda: MultiTiff(paths, counts=counts, **file.settings)),
+        partial(_why_missing, len(paths)),
+        open_base=once(file, lambda: MultiTiff(paths, counts=counts, is_set=True, **file.settings)),
     )
+
+
+def _why_missing(files: int, _plane: int) -> str:
+    return f"none of the {files} files of the set has it"
 
 
 def _read(file: OpenFile) -> MicroManager | None:

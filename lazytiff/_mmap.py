@@ -13,8 +13,7 @@ from lazytiff._cuts import indexed
 from lazytiff._described import DescribedArray
 from lazytiff._indexing import plan
 from lazytiff._mapping import Mapping
-from lazytiff._recipe import Recipe, restore
-from lazytiff.errors import ClosedError, NotMappableError
+from lazytiff.errors import NotMappableError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -259,17 +258,10 @@ class MmapTiff(DescribedArray):
         """Pickle what opens the file again: in another process it must be the same file."""
         if self._mode == "c":
             raise TypeError(f"{self!r} cannot be pickled: what mode 'c' has changed is in this process only")
-        if self.closed:
-            raise ClosedError(f"{self.path} was closed; open it again")
-        ends = self._numbers[[0, -1]]
-        how = {"mode": self._mode, "guard": self._guard, "squeeze": not self._has_pages}
-        marks = self._file.table.marks(ends)
-        recipe = Recipe(self.path or "", self._file.settings, self._packed(), self._chosen, how, marks)
-        return restore, (type(self), recipe)
+        return super().__reduce__()
 
-    def _packed(self) -> NDArray[np.intp] | int:
-        count = len(self._numbers)
-        return count if np.array_equal(self._numbers, np.arange(count)) else self._numbers
+    def _how(self) -> dict[str, Any]:
+        return {**super()._how(), "mode": self._mode, "guard": self._guard}
 
     # ---- Words
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -195,12 +195,7 @@ class _Members:
         np.maximum.at(counts, at[there], pages[there] + 1)
         planes = np.where(there, pages + (np.cumsum(counts) - counts)[at], -1)
 
-        def why(plane: int) -> str:
-            number = int(files.flat[plane])
-            return (
-                "no TiffData tells where" if number < 0 else f"{self.image.files[number].name} is not beside this file"
-            )
-
+        why = partial(_why_missing, files, [member.name for member in self.image.files])
         uuids = [self.image.files[number].uuid for number in paths]
         parts = list(paths.values()), counts.tolist(), uuids
         return Placed(self._with(planes), why, self.image.size, once(self.file, lambda: _joined(self.file, *parts)))
@@ -208,13 +203,20 @@ class _Members:
 
 def _joined(file: OpenFile, paths: list[str], counts: list[int], uuids: list[str | None]) -> MultiTiff:
     """Return the pages of the set's files as one array."""
+    return MultiTiff(paths, counts=counts, is_set=True, accept=partial(_accept, uuids), **file.settings)
 
-    def accept(number: int, part: OpenFile) -> None:
-        found = _uuid_in(description(part))
-        if None not in (found, uuids[number]) and found != uuids[number]:
-            raise CorruptTiffError(
-                f"{part.source.name}: its UUID is {found}, and the description of its set says {uuids[number]}: it "
-                "is another file of that name"
-            )
 
-    return MultiTiff(paths, counts=counts, accept=accept, **file.settings)
+def _accept(uuids: list[str | None], number: int, part: OpenFile) -> None:
+    """Raise CorruptTiffError for a file that is not the one that the set's description tells of."""
+    found = _uuid_in(description(part))
+    if None not in (found, uuids[number]) and found != uuids[number]:
+        raise CorruptTiffError(
+            f"{part.source.name}: its UUID is {found}, and the description of its set says {uuids[number]}: it is "
+            "another file of that name"
+        )
+
+
+def _why_missing(files: NDArray[np.intp], names: list[str | None], plane: int) -> str:
+    """Return why a plane is missing; files: for each plane the number of its file."""
+    number = int(files.flat[plane])
+    return "no TiffData tells where" if number < 0 else f"{names[number]} is not beside this file"

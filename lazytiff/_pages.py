@@ -210,6 +210,12 @@ class PageTable:
             ifds, hashes = self.handle.rows("ifd"), self.handle.rows("hash")
         return list(zip(ifds[pages].tolist(), hashes[pages].tolist(), strict=True))
 
+    def places(self, pages: NDArray[np.intp]) -> list[tuple[int, int]]:
+        """Return offset and length of the only chunk of each of these pages; 0 where the table does not say."""
+        with self.source:
+            offsets, lengths = self.handle.rows("data"), self.handle.rows("length")
+        return list(zip(offsets[pages].tolist(), lengths[pages].tolist(), strict=True))
+
     def extents(self, pages: NDArray[np.intp]) -> Extents:
         """Return where the pixels of these pages are; raise NotMappableError when they are not stored as read."""
         with self.source:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,7 +25,8 @@ _BEGINNING = 1 << 16  # bytes
 class Placed:
     """Planes, and what their numbers are of: pages of the file itself or, where that is not None, of `open_base()`.
 
-    why: says why a plane is not there, by its number in C order. size: rows and columns of a plane, where it is told.
+    why: says why a plane is not there, by its number in C order, and can be pickled. size: rows and columns of a plane,
+    where it is told.
     """
 
     dimensions: Dimensions
@@ -82,4 +83,8 @@ def alone(file: OpenFile, dimensions: Dimensions, size: tuple[int, int] | None =
     name, total, planes = file.source.name, len(file.table), dimensions.planes
     if planes is not None:
         dimensions = replace(dimensions, planes=np.where(planes < total, planes, -1))
-    return Placed(dimensions, lambda _: f"{name} has {total} pages, and its description tells of others", size)
+    return Placed(dimensions, partial(_why_missing, name, total), size)
+
+
+def _why_missing(name: str, pages: int, _plane: int) -> str:
+    return f"{name} has {pages} pages, and its description tells of others"

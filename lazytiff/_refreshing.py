@@ -42,7 +42,7 @@ class RefreshingArray(Opened, TiffArray):
     def _grow(self) -> int:
         before = len(self._numbers)
         table = self._file.table
-        if self._file.refresh():
+        if self._file.refresh() or self._lags:
             try:
                 numbers = choose_stack(self._file.table, self._chosen)
                 if self._chosen is None or np.array_equal(numbers[:before], self._numbers):
@@ -54,6 +54,12 @@ class RefreshingArray(Opened, TiffArray):
                 self._numbers = self._numbers[:before]
                 raise
         return len(self._numbers) - before
+
+    @property
+    def _lags(self) -> bool:
+        """Whether there are pages to be taken in already: an array that was pickled has the length that it had."""
+        chosen = self._chosen if isinstance(self._chosen, slice) else slice(None)
+        return len(range(len(self._file.table))[chosen]) > len(self._numbers)
 
     def _check_growing(self) -> None:
         """Raise ValueError when pages that come cannot be taken in."""

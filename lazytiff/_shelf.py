@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from lazytiff import _pool
 from lazytiff._cache import ChunkCache
 from lazytiff._file import OpenFile, check_settings
-from lazytiff.errors import ClosedError
+from lazytiff.errors import ClosedError, CorruptTiffError, FileChangedError, NotTiffError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 
     from lazytiff._cache import CacheInfo
     from lazytiff._source import Source
@@ -44,7 +44,7 @@ class Shelf:
     """Files by their number, lent one at a time. Threads may share it; a child of fork begins with none open.
 
     check: a method of the owner, who must live while files are opened: it is given each file that was opened, and
-    raises when it is not the one that it should be.
+    raises when it is not the one that it should be. known: the numbers of those that were opened before.
     """
 
     def __init__(
@@ -54,12 +54,16 @@ class Shelf:
         cache_bytes: int,
         codecs: str | Iterable[str],
         check: Callable[[int, OpenFile], None],
+        *,
+        known: Container[int] = (),
     ) -> None:
         self.paths = paths
         self.workers = workers
-        self._codecs = codecs if isinstance(codecs, str) else tuple(codecs)
-        check_settings(workers, cache_bytes, self._codecs)
+        self.cache_bytes = cache_bytes
+        self.codecs = codecs if isinstance(codecs, str) else tuple(codecs)
+        check_settings(workers, cache_bytes, self.codecs)
         self._cache = ChunkCache(cache_bytes)
+        self._known = known
         self._check = weakref.WeakMethod(check)  # so that owner and shelf are no circle: files close when he goes
         self._kept: weakref.WeakSet[Source] = weakref.WeakSet()
         self._closed = False
@@ -93,8 +97,13 @@ class Shelf:
         return file
 
     def _open_anew(self, number: int) -> OpenFile:
-        shared = self._cache, ("file", number, _stamp(self.paths[number]))
-        file = OpenFile.open(self.paths[number], self.workers, 0, self._codecs, shared=shared)
+        shared = self._cache, ("file", number, stamp(self.paths[number]))
+        try:
+            file = OpenFile.open(self.paths[number], self.workers, self.cache_bytes, self.codecs, shared=shared)
+        except (NotTiffError, CorruptTiffError) as error:
+            if number not in self._known:
+                raise
+            raise FileChangedError(f"{error}; it is another file than when it was read before") from error
         try:
             check = self._check()
             if check is not None:
@@ -182,7 +191,7 @@ class Shelf:
         return self._cache.info()
 
 
-def _stamp(path: Any) -> tuple[int, int, int] | None:
+def stamp(path: Any) -> tuple[int, int, int] | None:
     """Return what changes with a file's content: chunks of what it was are not those of what it is."""
     try:
         found = os.stat(path)

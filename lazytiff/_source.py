@@ -59,7 +59,7 @@ class Source:
         self._after_fork: list[Callable[[], None]] = []
         self.path = path_of(file)
         self.handle = _open(file, self.path, self._after_fork, access)
-        self._is_writer = access in ("a", "x")
+        self.access = access
         self.name = self.handle.name
         self._closed = False
         self._renew()
@@ -107,7 +107,7 @@ class Source:
 
     def has_writer(self) -> bool | None:
         """Tell whether a writer, which this source may be, holds its lock on the file; None where nobody can tell."""
-        if self._is_writer and not self._closed:
+        if self.access in ("a", "x") and not self._closed:
             return True
         try:
             with self:

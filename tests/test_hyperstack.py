@@ -3,7 +3,6 @@
 import gc
 import itertools
 import os
-import pickle
 from pathlib import Path
 
 import numpy as np
@@ -196,16 +195,6 @@ def test_file_closes_with_its_last_array(tmp_path, mmap):
         assert len(os.listdir("/proc/self/fd")) == before
     finally:
         gc.enable()
-
-
-def test_no_pickle(tmp_path):
-    """A hyperstack is not pickled, even of an array that is, and says so."""
-    tifffile.imwrite(tmp_path / "a.tif", np.zeros((3, 2, 4, 5), "u2"), imagej=True, metadata={"axes": "TZYX"})
-    with (
-        lazytiff.open(tmp_path / "a.tif", mmap=True) as img,
-        pytest.raises(TypeError, match="HyperStack objects cannot be pickled"),
-    ):
-        pickle.dumps(img.hyperstack)
 
 
 def test_closed(tmp_path):

@@ -3,7 +3,6 @@
 import dis
 import gc
 import os
-import pickle
 import shutil
 import subprocess
 import sys
@@ -483,12 +482,6 @@ def test_words(run):
     """Repr tells how many files there are, and what they give."""
     with lazytiff.open(str(run[0] / "*.tif")) as img:
         assert repr(img) == "<MultiTiff 12 files from 'img_0.tif' on, uint16 (12, 6, 5) IYX>"
-
-
-def test_no_pickle(run):
-    """Open files stay in their process."""
-    with lazytiff.open(str(run[0] / "*.tif")) as img, pytest.raises(TypeError, match="cannot be pickled"):
-        pickle.dumps(img)
 
 
 def test_joins_with_others(run):

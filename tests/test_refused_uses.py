@@ -41,10 +41,9 @@ def test_comparison_in_a_list(img):
         assert img in [None, 1]
 
 
-@pytest.mark.parametrize("what", [lambda a: a, lambda a: a.pages[0]])
-def test_pickling(img, what):
-    """Nothing with an open file can be pickled; the text says what to do instead."""
-    with pytest.raises(TypeError, match=r"cannot be pickled; open .*two\.tif in the other process"):
-        pickle.dumps(what(img))
-    with lazytiff.TiffFile(img.path) as tif, pytest.raises(TypeError, match="cannot be pickled"):
-        pickle.dumps(tif)
+@pytest.mark.parametrize("kind", [lazytiff.TiffFile, lambda path: lazytiff.open(path, "a")], ids=["all", "append"])
+def test_pickling(img, kind):
+    """What is no array to be read cannot be pickled; the text says what to do instead."""
+    words = r"cannot be pickled; open .*two\.tif for reading in the other process"
+    with kind(img.path) as opened, pytest.raises(TypeError, match=words):
+        pickle.dumps(opened)
