@@ -177,7 +177,7 @@ class HyperStack(TiffArray):
         fill = None if self._fill is None else np.asarray(self._fill).tobytes()
         planes = None if self._dimensions.planes is None else self._dimensions.planes.tobytes()
         axes = self._dimensions.letters, self._dimensions.sizes
-        return (type(self).__name__, *axes, planes, fill, *self.base._identity())  # noqa: SLF001  # same class
+        return (type(self).__name__, *axes, planes, fill, *self.base._identity())
 
     def __repr__(self) -> str:
         missing = f", {self.missing} planes missing" if not self._has_all else ""

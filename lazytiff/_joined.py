@@ -221,7 +221,7 @@ class JoinedArrays(Joined):
         return (*chunks[: self._axis], *[1] * self._is_new, *chunks[self._axis :])
 
     def _identity(self) -> tuple[Any, ...]:
-        parts = [array._identity() for array in self.base]  # noqa: SLF001  # same class
+        parts = [array._identity() for array in self.base]
         return (type(self).__name__, self._axis, self._is_new, self._shape, *parts)
 
     def __repr__(self) -> str:

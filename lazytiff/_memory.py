@@ -55,5 +55,8 @@ class MemoryArray(BaseArray):
     def _peek(self, requests: Sequence[Request]) -> list[NDArray[Any]]:
         return [indexed(self._array, request) for request in requests]
 
+    def _identity(self) -> tuple[Any, ...]:
+        return (self._array,)
+
     def __repr__(self) -> str:
         return f"<array {self.dtype} {self.shape}>"

@@ -145,6 +145,10 @@ class TiffArray(NDArrayOperatorsMixin, ReducedArray):
         """
         return _dask.to_dask(self, chunks)
 
+    def __dask_tokenize__(self) -> tuple[Any, ...]:
+        """Return what tells dask that two arrays are the same: of the same unchanged file, whoever opened it."""
+        return self._identity()
+
     # ---- NumPy
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **kwargs: Any) -> Any:

@@ -163,6 +163,16 @@ class TiffView(TiffArray):
         _blocks.fill(target, self, request, partial(_evaluate.evaluate, self))
         return target
 
+    def _identity(self) -> tuple[Any, ...]:
+        arrays = _evaluate.order(self)
+        numbers = {id(array): number for number, array in enumerate(arrays)}
+        return tuple(
+            (array._function, *(numbers[id(source)] for source in array._sources))
+            if isinstance(array, TiffView)
+            else array._identity()
+            for array in arrays
+        )
+
     def __reduce__(self) -> Any:
         """Pickle what it is made of, in a list: however many views of each other there are."""
         arrays = _evaluate.order(self)
