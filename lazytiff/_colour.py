@@ -115,8 +115,7 @@ def _by_tone(
 class Upright(Elementwise):
     """Min-is-white undone: the largest value less each; of floating point numbers, whose largest is 1, too."""
 
-    def __init__(self) -> None:
-        super().__init__(_upside_down, "upright", {})
+    name = "upright"
 
     def make(self, request: Request, blocks: Blocks, sources: Sources, /) -> NDArray[Any]:
         """Turn each page by its own bits."""
@@ -137,8 +136,9 @@ def _upside_down(block: NDArray[Any], tone: Tone) -> NDArray[Any]:
 class Normed(Elementwise):
     """Integers as fractions of their largest value."""
 
+    name = "normed"
+
     def __init__(self, dtype: np.dtype[Any]) -> None:
-        super().__init__(self._fractions, "normed", {})
         self._dtype = dtype
 
     def make(self, request: Request, blocks: Blocks, sources: Sources, /) -> NDArray[Any]:
@@ -197,8 +197,7 @@ class Lookup(Recoloured):
 class LookupGray(Elementwise):
     """Palette indices as the luma of their colours."""
 
-    def __init__(self) -> None:
-        super().__init__(_look_up_luma, "gray", {})
+    name = "gray"
 
     def make(self, request: Request, blocks: Blocks, sources: Sources, /) -> NDArray[Any]:
         """Look each index up in its page's ColorMap."""

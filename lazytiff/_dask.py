@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import TYPE_CHECKING, Any
 
 from lazytiff import _cuts, _pool
@@ -13,32 +14,40 @@ if TYPE_CHECKING:
     from lazytiff._array import BaseArray
 
 
-class OneThread:
-    """An array that is read by the thread that asks, and by no other: dask's threads share the work already."""
+class Handed:
+    """An array that other processes open when they read it, each task in its own thread: dask shares the work already.
 
-    def __init__(self, array: BaseArray) -> None:
-        self.array = array
+    Those that only pass it on, as a scheduler does, need not even have the files.
+    """
 
-    @property
-    def shape(self) -> tuple[int, ...]:
-        """Elements along each axis."""
-        return self.array.shape
-
-    @property
-    def dtype(self) -> np.dtype[Any]:
-        """Type of an element."""
-        return self.array.dtype
+    def __init__(self, array: BaseArray | None, packed: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self._array, self._packed = array, packed
+        self.shape, self.dtype = shape, dtype
 
     @property
     def ndim(self) -> int:
         """Number of axes."""
-        return self.array.ndim
+        return len(self.shape)
 
     def __getitem__(self, key: Any) -> NDArray[Any]:
-        """Read as the array does."""
+        """Read as the array does; opening raises what unpickling the array raises."""
+        array = self._array
+        if array is None:
+            self._array = array = pickle.loads(self._packed)  # noqa: S301  # as dask itself would have done
         with _pool.alone():
-            pixels: NDArray[Any] = self.array[key]
+            pixels: NDArray[Any] = array[key]
         return pixels
+
+    def __reduce__(self) -> Any:
+        """Pickle the array in a piece that is not looked into."""
+        return Handed, (None, self._packed or pickle.dumps(self._array), self.shape, self.dtype)
+
+
+def token(*values: Any) -> Any:
+    """Return what values that are the same have in common in any process; for `__dask_tokenize__`, which dask calls."""
+    from dask.base import normalize_token  # noqa: PLC0415  # an extra
+
+    return normalize_token(values)
 
 
 def to_dask(array: BaseArray, chunks: Any) -> Any:
@@ -51,7 +60,7 @@ def to_dask(array: BaseArray, chunks: Any) -> Any:
     if isinstance(chunks, str) and chunks == "auto":
         chunks = aligned(array, int(parse_bytes(dask.config.get("array.chunk-size"))))
     name = "lazytiff-" + tokenize(array, chunks)
-    return da.from_array(OneThread(array), chunks, name=name, asarray=True)  # type: ignore[no-untyped-call]
+    return da.from_array(Handed(array, b"", array.shape, array.dtype), chunks, name=name, asarray=True)  # type: ignore[no-untyped-call]
 
 
 def aligned(array: BaseArray, nbytes: int) -> tuple[tuple[int, ...], ...]:

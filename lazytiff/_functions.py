@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lazytiff._cuts import broadcast_request, composed, cut_span, indexed
+from lazytiff._dask import token
 from lazytiff._dimensions import Step
 from lazytiff._tones import MIN_IS_BLACK, RGB
 
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 
 class Function(ABC):
     """What a view does with its sources."""
+
+    def __dask_tokenize__(self) -> Any:
+        """Return what functions that do the same have in common, in any process."""
+        return token(type(self).__name__, sorted(vars(self).items()))
 
     only_reads = True  # neither changes its blocks nor hands them on: whoever else needs them need not be given copies
 
@@ -60,34 +65,11 @@ class Function(ABC):
 
 
 class Elementwise(Function):
-    """A function of elements at the same place. Constants are operands that are the same everywhere."""
-
-    def __init__(self, call: Callable[..., Any], name: str, constants: Mapping[int, Any]) -> None:
-        self._call, self._name, self._constants = call, name, dict(constants)
-
-    @property
-    def name(self) -> str:
-        """The ufunc's name, or the function's."""
-        return self._name
-
-    @property
-    def constants(self) -> dict[int, Any]:
-        """Operands that are no arrays, by their place among all."""
-        return self._constants
-
-    def operands(self, blocks: Sequence[Any]) -> list[Any]:
-        """Return blocks and constants in their order."""
-        rest = iter(blocks)
-        count = len(blocks) + len(self._constants)
-        return [self._constants[place] if place in self._constants else next(rest) for place in range(count)]
+    """A function of elements at the same place."""
 
     def ask(self, request: Request, sources: Sources, /) -> list[Request]:
         """Ask for the same place, as far as a source is not broadcast."""
         return [broadcast_request(request, source.shape) for source in sources]
-
-    def make(self, _: Request, blocks: Blocks, __: Sources, /) -> NDArray[Any]:
-        """Call the ufunc."""
-        return np.asarray(self._call(*self.operands(blocks)))
 
     def cuts(self, shape: tuple[int, ...], sources: Sources, /) -> tuple[Cuts, ...]:
         """Return the chunks of the largest source along each axis that it is not broadcast along."""
@@ -108,7 +90,29 @@ class Elementwise(Function):
         )
 
 
-class Applied(Elementwise):
+class Called(Elementwise):
+    """What is called with blocks and constants: operands that are the same everywhere, by their place among all."""
+
+    def __init__(self, call: Callable[..., Any], name: str, constants: Mapping[int, Any]) -> None:
+        self._call, self._name, self._constants = call, name, dict(constants)
+
+    @property
+    def name(self) -> str:
+        """The ufunc's name, or the function's."""
+        return self._name
+
+    def operands(self, blocks: Sequence[Any]) -> list[Any]:
+        """Return blocks and constants in their order."""
+        rest = iter(blocks)
+        count = len(blocks) + len(self._constants)
+        return [self._constants[place] if place in self._constants else next(rest) for place in range(count)]
+
+    def make(self, _: Request, blocks: Blocks, __: Sources, /) -> NDArray[Any]:
+        """Call it."""
+        return np.asarray(self._call(*self.operands(blocks)))
+
+
+class Applied(Called):
     """A function of the user's: it gets blocks of one shape, and returns one of that shape."""
 
     only_reads = False
@@ -141,11 +145,16 @@ class Cast(Elementwise):
     """Elements as another dtype."""
 
     def __init__(self, dtype: np.dtype[Any]) -> None:
-        super().__init__(self._cast, f"astype {dtype}", {})
         self._dtype = dtype
 
-    def _cast(self, block: NDArray[Any]) -> NDArray[Any]:
-        return block.astype(self._dtype)
+    @property
+    def name(self) -> str:
+        """What users called."""
+        return f"astype {self._dtype}"
+
+    def make(self, _: Request, blocks: Blocks, __: Sources, /) -> NDArray[Any]:
+        """Convert them."""
+        return blocks[0].astype(self._dtype)
 
 
 class Slice(Function):

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lazytiff._array import BaseArray
+from lazytiff._dask import token
 from lazytiff._dimensions import free_letter, lettered
-from lazytiff._functions import Applied, Cast, Elementwise, Slice
+from lazytiff._functions import Applied, Called, Cast, Elementwise, Slice
 from lazytiff._keys import select
 from lazytiff._memory import MemoryArray
 
@@ -72,9 +73,9 @@ def elementwise(ufunc: np.ufunc, operands: Operands, options: dict[str, Any], ou
     targets = {"out": tuple(np.empty(0, one.dtype) for one in out)} if out else {}
     found = ufunc(*arrays, **options, **targets)
     if ufunc.nout == 1:
-        return operands.view(Elementwise(_Call(ufunc, options), ufunc.__name__, operands.constants), found.dtype)
+        return operands.view(Called(_Call(ufunc, options), ufunc.__name__, operands.constants), found.dtype)
     return tuple(
-        operands.view(Elementwise(_Call(ufunc, options, number), ufunc.__name__, operands.constants), one.dtype)
+        operands.view(Called(_Call(ufunc, options, number), ufunc.__name__, operands.constants), one.dtype)
         for number, one in enumerate(found)
     )
 
@@ -84,6 +85,9 @@ class _Call:
 
     def __init__(self, ufunc: np.ufunc, options: dict[str, Any], number: int | None = None) -> None:
         self._ufunc, self._options, self._number = ufunc, options, number
+
+    def __dask_tokenize__(self) -> Any:
+        return token(self._ufunc, sorted(self._options.items()), self._number)
 
     def __call__(self, *operands: Any) -> Any:
         found = self._ufunc(*operands, **self._options)

@@ -145,9 +145,9 @@ class TiffArray(NDArrayOperatorsMixin, ReducedArray):
         """
         return _dask.to_dask(self, chunks)
 
-    def __dask_tokenize__(self) -> tuple[Any, ...]:
+    def __dask_tokenize__(self) -> Any:
         """Return what tells dask that two arrays are the same: of the same unchanged file, whoever opened it."""
-        return self._identity()
+        return _dask.token(*self._identity())
 
     # ---- NumPy
 
