@@ -256,6 +256,8 @@ enum lzt_status lzt_batch_open(const struct lzt_table *table, const struct lzt_w
 enum lzt_status lzt_batch_run(struct lzt_batch *batch, struct lzt_reader *reader, uint32_t milliseconds, struct lzt_error *error);
 /* Make every lzt_batch_run on this batch return LZT_CANCELLED soon. May be called from any thread. */
 void lzt_batch_cancel(struct lzt_batch *batch);
+/* How many of its jobs readers have taken by now. May be called from any thread. */
+uint64_t lzt_batch_begun(const struct lzt_batch *batch);
 void lzt_batch_close(struct lzt_batch *batch);
 
 /* One whole page into pixels: rows x columns x samples items of the page's layout, in C order; bytes is the room there. */

@@ -272,6 +272,11 @@ void lzt_batch_cancel(struct lzt_batch *batch)
     atomic_store(&batch->cancel, 1);
 }
 
+uint64_t lzt_batch_begun(const struct lzt_batch *batch)
+{
+    return lzt_min64(atomic_load_explicit(&batch->next, memory_order_relaxed), batch->job_count);
+}
+
 void lzt_batch_close(struct lzt_batch *batch)
 {
     free(batch);

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lazytiff import _counting
+from lazytiff import _counting, _progress
 from lazytiff._choice import choose_stack
 from lazytiff._growing import GrowingArray, page_shape
 from lazytiff._pages import FrameType
@@ -162,7 +162,8 @@ class AppendTiff(GrowingArray):
                 self._refuse_within_extend()
             try:
                 self._is_extending = True
-                return self._extend(self._each(pages), batch)
+                with _progress.track(getattr(pages, "nbytes", -1), "write") as track:
+                    return self._extend(iter(track.counted(self._each(pages))), batch)
             finally:
                 self._is_extending = False
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 import uuid
 from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from lazytiff import _progress
+from lazytiff._cuts import count
 from lazytiff._indexing import plan
 from lazytiff._limits import limits
 from lazytiff._tones import MIN_IS_BLACK, tone_of
 from lazytiff.errors import LimitError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
     import numpy as np
     from numpy.typing import DTypeLike, NDArray
@@ -32,7 +33,7 @@ def _groups(requests: list[Request], itemsize: int) -> Iterator[list[Request]]:
     group: list[Request] = []
     room = _TOGETHER_BYTES
     for request in requests:
-        size = math.prod(map(len, request)) * itemsize
+        size = count(request) * itemsize
         if group and size > room:
             yield group
             group, room = [], _TOGETHER_BYTES
@@ -153,13 +154,16 @@ class BaseArray(ABC):
     def __getitem__(self, key: Any) -> Any:
         """Read what NumPy's indexing selects: a new, writable array in this machine's byte order, or a scalar."""
         index = plan(key, self.shape, self._plan_chunks)
-        return index.finish(self._blocks(index.requests), self.dtype)
+        if len(index.requests) <= 1:
+            return index.finish(self._read(index.requests), self.dtype)
+        total = sum(map(count, index.requests)) * self.itemsize
+        with _progress.track(total, "read") as track:
+            return index.finish(track.counted(self._each(index.requests)), self.dtype)
 
-    def _blocks(self, requests: list[Request]) -> Iterable[NDArray[Any]]:
+    def _each(self, requests: list[Request]) -> Iterator[NDArray[Any]]:
         """Read the requests, as many at a time as make good use of all workers and of little memory."""
-        if len(requests) <= 1:
-            return self._read(requests)
-        return itertools.chain.from_iterable(self._read(group) for group in _groups(requests, self.itemsize))
+        for group in _groups(requests, self.itemsize):
+            yield from self._read(group)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self._require_writable()

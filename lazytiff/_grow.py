@@ -6,6 +6,7 @@ import os
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from lazytiff import _progress
 from lazytiff._append import AppendTiff
 from lazytiff._file import OpenFile
 from lazytiff._pieces import pages_of, planes_of
@@ -189,7 +190,8 @@ def save(
     )
     number = style.bigtiff_number(bigtiff)
     with _new_file(path, pieces.dtype, number, workers) as file, AppendTiff(file, style, pieces.dtype) as stack:
-        stack.extend(pieces.pages, batch=1 << 62)
+        with _progress.track(pieces.nbytes, "write") as track:
+            stack.extend(track.counted(pieces.pages), batch=1 << 62)
         file.source.handle.publish(durable=style.durable)
 
 

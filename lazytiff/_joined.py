@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lazytiff import _pool
+from lazytiff import _pool, _progress
 from lazytiff._cuts import join_cuts
 from lazytiff._dimensions import free_letter
 from lazytiff._tiff_array import TiffArray
@@ -87,7 +87,11 @@ class Joined(TiffArray):
                 jobs.clear()  # nobody needs the others any more
                 raise
 
-        _pool.run(work, workers if together else 0, jobs.clear)
+        count, total = len(jobs), sum(block.nbytes for block in blocks)
+        with _progress.track(total, "read") as track:
+            watch = track.watching(lambda: total * (count - len(jobs)) // count)
+            _pool.run(work, workers if together else 0, jobs.clear, watch)
+            track.reach(total)
 
     def _fill(self, part: int, wanted: list[_Piece], blocks: list[NDArray[Any]]) -> None:
         with self._borrow(part) as array:

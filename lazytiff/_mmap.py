@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lazytiff import _assignment
+from lazytiff import _assignment, _blocks
 from lazytiff._chunks import Place, needed_chunks
 from lazytiff._cuts import indexed
 from lazytiff._described import DescribedArray
@@ -162,10 +162,10 @@ class MmapTiff(DescribedArray):
 
     def copy(self) -> NDArray[Any]:
         """Read everything into a new, writable numpy.ndarray, in the file's byte order."""
+        pixels = np.empty(self.shape, self.dtype)
         with self._file.source:
             self._touch(...)
-            whole = self._whole
-            pixels = self._gather(tuple(map(range, self.shape))) if whole is None else np.array(whole(), order="C")
+            _blocks.fill(pixels, self, _blocks.whole(self), lambda request: self._peek([request])[0])
             self._mapping.check()
         return pixels
 

@@ -30,6 +30,11 @@ class Pieces(NamedTuple):
     axes: str
     pages: Iterator[NDArray[Any]]
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all pages."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
 
 def pages_of(array: Any, axes: str | None = None) -> Pieces:
     """Return the pages of anything that is like an array; what is no array becomes one first, all at once.

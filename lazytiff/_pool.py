@@ -108,13 +108,13 @@ class Running:
         """Whether all threads have ended."""
         return self._ends.qsize() == self._threads
 
-    def wait(self) -> None:
-        """Return when all have ended; raise what the first failing one raised.
+    def wait(self, watch: Callable[[], None] | None = None) -> None:
+        """Return when all have ended; raise what the first failing one raised. watch: is called now and then meanwhile.
 
         When waiting is interrupted, cancel is called, and the interruption goes on at once.
         """
         try:
-            errors = [_next(self._ends) for _ in range(self._threads)]
+            errors = [_next(self._ends, watch) for _ in range(self._threads)]
         except BaseException:
             self._cancel()
             raise
@@ -141,12 +141,15 @@ def start(task: Callable[[], None], workers: int, cancel: Callable[[], None]) ->
     return running
 
 
-def run(task: Callable[[], None], workers: int, cancel: Callable[[], None]) -> None:
+def run(
+    task: Callable[[], None], workers: int, cancel: Callable[[], None], watch: Callable[[], None] | None = None
+) -> None:
     """Run task in that many threads at once and raise what the first failing one raised; 0: in this thread.
 
-    When waiting is interrupted, cancel is called, and the interruption goes on at once.
+    When waiting is interrupted, cancel is called, and the interruption goes on at once. watch: is called now and then
+    by the thread that waits.
     """
-    start(task, workers, cancel).wait()
+    start(task, workers, cancel).wait(watch)
 
 
 def _take(offer: list[Callable[[], None]]) -> Callable[[], None] | None:
@@ -157,9 +160,10 @@ def _take(offer: list[Callable[[], None]]) -> Callable[[], None] | None:
         return None
 
 
-def _next(ends: SimpleQueue[BaseException | None]) -> BaseException | None:
+def _next(ends: SimpleQueue[BaseException | None], watch: Callable[[], None] | None) -> BaseException | None:
     while True:
         try:
             return ends.get(timeout=_WAKE_SECONDS)
         except Empty:
-            pass
+            if watch is not None:
+                watch()

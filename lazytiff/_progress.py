@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from lazytiff import _pool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
+
+    from numpy.typing import NDArray
 
     Report = Callable[[int, int, str], None]
+    Array = TypeVar("Array", bound=NDArray[Any])
     Result = TypeVar("Result")
 
 _report: contextvars.ContextVar[Report | None] = contextvars.ContextVar("lazytiff.progress", default=None)
@@ -27,11 +30,14 @@ def progress(report: Report | None = None) -> Iterator[None]:
     ImportError) appears in terminals and notebooks. It covers reductions, `copy`, indexing, `load`, `iter_blocks`,
     `save`, `extend`, `np.save` and all else that takes a while.
     """
-    token = _report.set(_bar() if report is None else report)
+    bar = _Bar() if report is None else None
+    token = _report.set(report or bar)
     try:
         yield
     finally:
         _report.reset(token)
+        if bar is not None:
+            bar.close()
 
 
 class Track:
@@ -68,6 +74,19 @@ class Track:
         """Say that so many bytes are done by now."""
         self.step(done - self._done)
 
+    def watching(self, done: Callable[[], int]) -> Callable[[], None] | None:
+        """Return what says now and then how much is done, for who waits; None where nobody asked."""
+        return None if self._report is None else lambda: self.reach(done())
+
+    def counted(self, arrays: Iterable[Array]) -> Iterable[Array]:
+        """Return the arrays, each of which is done when the next one is asked for."""
+        return arrays if self._report is None else self._count(arrays)
+
+    def _count(self, arrays: Iterable[Array]) -> Iterator[Array]:
+        for array in arrays:
+            yield array
+            self.step(array.nbytes)
+
 
 def begin(total: int, what: str) -> Track:
     """Return what tells whoever asked of work of so many bytes. Threads of the pool do others' work: no words."""
@@ -78,6 +97,9 @@ def begin(total: int, what: str) -> Track:
 def track(total: int, what: str) -> Iterator[Track]:
     """Tell whoever asked of work of so many bytes; what is done within the block tells nothing of its own."""
     found = begin(total, what)
+    if _report.get() is None:
+        yield found
+        return
     token = _report.set(None)
     try:
         yield found
@@ -85,28 +107,29 @@ def track(total: int, what: str) -> Iterator[Track]:
         _report.reset(token)
 
 
-def is_watched() -> bool:
-    """Tell whether anybody asked."""
-    return _report.get() is not None and not _pool.is_worker()
+class _Bar:
+    """A bar of tqdm for each piece of work."""
 
+    def __init__(self) -> None:
+        try:
+            from tqdm.auto import tqdm  # noqa: PLC0415  # an extra, which takes long to import
+        except ImportError as error:
+            raise ImportError(
+                "lazytiff.progress() shows a bar of tqdm, which is not installed: pip install tqdm, or give a function"
+            ) from error
+        self._make = tqdm
+        self._bar: Any = None
 
-def _bar() -> Report:
-    """Return what shows a bar of tqdm for each piece of work."""
-    try:
-        from tqdm.auto import tqdm  # noqa: PLC0415  # an extra, which takes long to import
-    except ImportError as error:
-        raise ImportError(
-            "lazytiff.progress() shows a bar of tqdm, which is not installed: pip install tqdm, or give it a function"
-        ) from error
-    bars: list[Any] = []
-
-    def show(done: int, total: int, what: str) -> None:
-        if done == 0 or not bars:
-            while bars:
-                bars.pop().close()
-            bars.append(tqdm(total=None if total < 0 else total, desc=what, unit="B", unit_scale=True))
-        bars[-1].update(done - bars[-1].n)
+    def __call__(self, done: int, total: int, what: str) -> None:
+        if done == 0 or self._bar is None:
+            self.close()
+            self._bar = self._make(total=None if total < 0 else total, desc=what, unit="B", unit_scale=True)
+        self._bar.update(done - self._bar.n)
         if done == total:
-            bars.pop().close()
+            self.close()
 
-    return show
+    def close(self) -> None:
+        """Leave the bar as it is."""
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None

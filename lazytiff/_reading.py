@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from lazytiff import _binding, _capacity, _pool
+from lazytiff import _binding, _capacity, _pool, _progress
 from lazytiff._chunks import Place, Want, needed_chunks, only_part, within
 from lazytiff.errors import TiffError
 
@@ -146,8 +146,12 @@ class _Order:
             return
         windows = np.array(self.windows, _binding.WINDOW)
         batch = _binding.Batch(table.handle, windows, jobs, (blocks, self.keep))
+        total = self.decoded_bytes
         try:
-            _pool.run(lambda: self._work(batch), self._workers(len(jobs)), batch.cancel)
+            with _progress.track(total, "read") as track:
+                watch = track.watching(lambda: total * batch.begun // len(jobs))
+                _pool.run(lambda: self._work(batch), self._workers(len(jobs)), batch.cancel, watch)
+                track.reach(total)
         except TiffError:
             self._work(batch)  # raises the failure of the first chunk that failed, whichever thread came back first
             raise

@@ -66,6 +66,11 @@ class Batch:
             self._source.fail(error)
         return False
 
+    @property
+    def begun(self) -> int:
+        """How many chunks somebody has taken by now."""
+        return int(lib.lzt_batch_begun(self._handle))
+
     def cancel(self) -> None:
         """Make every run end soon."""
         lib.lzt_batch_cancel(self._handle)

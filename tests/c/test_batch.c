@@ -250,6 +250,7 @@ static void test_cancel(void)
     struct lzt_batch *batch = open_whole(&whole, &opened);
     struct worker worker = {.batch = batch, .reader = opened.reader};
     const int calls = tap.calls;
+    CHECK(lzt_batch_begun(batch) == 0);
     tap.opens = &reached;
     tap.waits = &go_on;
     CHECK(pthread_create(&worker.thread, NULL, run_worker, &worker) == 0);
@@ -259,6 +260,7 @@ static void test_cancel(void)
     CHECK(pthread_join(worker.thread, NULL) == 0);
     check_status(worker.status, LZT_CANCELLED, &worker.error, "cancelled");
     CHECK(tap.calls - calls < 8);
+    CHECK(lzt_batch_begun(batch) > 0);
     check_status(lzt_batch_run(batch, opened.reader, 0, &error), LZT_CANCELLED, &error, "cancelled");
     lzt_batch_close(batch);
     batch = open_whole(&whole, &opened);
