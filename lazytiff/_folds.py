@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 MOST_EXACT = 1 << 31  # values of 16 bits whose squares add up within 63 bits
 _MOST_NARROW = 1 << 15  # values of 16 bits that add up within 31 bits
-_SLAB_BYTES = 64 << 10
+_SLAB_BYTES = 256 << 10
 
 
 def accumulator(dtype: np.dtype[Any]) -> np.dtype[Any]:
