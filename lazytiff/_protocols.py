@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,7 +75,7 @@ def _call(ufunc: np.ufunc, inputs: tuple[Any, ...], options: dict[str, Any]) -> 
     """Return a view, or compute into arrays that are there."""
     out = options.pop("out", ())
     where = options.pop("where", True)
-    if any(isinstance(value, np.ma.MaskedArray) for value in inputs):
+    if any(map(_is_masked, inputs)):
         return ufunc(*map(_read, inputs), **options)
     if where is not True and (not out or any(isinstance(one, BaseArray) for one in out)):
         raise TypeError("where= leaves elements as they are: it needs out=, a numpy.ndarray to leave them in")
@@ -91,6 +92,11 @@ def _call(ufunc: np.ufunc, inputs: tuple[Any, ...], options: dict[str, Any]) -> 
     for view, target in zip(views, out, strict=True):
         _store(view, target)
     return out[0] if len(out) == 1 else out
+
+
+def _is_masked(value: Any) -> bool:
+    masked = sys.modules.get("numpy.ma")  # which NumPy imports when it is needed: without it there are no such arrays
+    return masked is not None and isinstance(value, masked.MaskedArray)
 
 
 def _store(view: Any, target: Any) -> None:
