@@ -35,28 +35,34 @@ def each(
     what: str,
     *,
     request: Request | None = None,
-    nbytes: int = BLOCK_BYTES,
+    nbytes: int | None = None,
     in_rows: bool = False,
     least: int = 0,
+    until: Callable[[], bool] | None = None,
 ) -> Iterator[tuple[Box, Result]]:
     """Yield each block's box with task(box, its request), in order, done ahead by all workers.
 
     Boxes count positions of `request`, which is all of the array unless one is given. They depend on the array alone,
-    not on the number of workers: what is added up block by block is the same everywhere. in_rows: blocks one behind the
-    other make the array in C order. least: how many are done ahead, whatever memory they take.
+    not on the number of workers: what is added up block by block is the same everywhere. nbytes: of a block, instead of
+    BLOCK_BYTES. in_rows: blocks one behind the other make the array in C order. least: how many are done ahead,
+    whatever memory they take. until: asked after each block whether the others are not needed.
     """
     request = whole(array) if request is None else request
     shape = tuple(map(len, request))
     cuts = [_cuts.cut_span(own, entry) for own, entry in zip(array._cuts, request, strict=True)]
-    cuts = (_cuts.group_rows if in_rows else _cuts.group)(shape, cuts, nbytes // array._widest)
+    cuts = (_cuts.group_rows if in_rows else _cuts.group)(shape, cuts, (nbytes or BLOCK_BYTES) // array._widest)
     ahead = max(least, _ahead_of(array, _cuts.largest(shape, cuts) * array._widest))
 
     def work(box: Box) -> tuple[Box, Result]:
         return box, task(box, _cuts.within(request, box))
 
-    track = _progress.begin(math.prod(shape) * array.itemsize, what)
+    total = math.prod(shape) * array.itemsize
+    track = _progress.begin(total, what)
     for box, result in _ahead.in_order(track.quietly(work), _cuts.boxes(shape, cuts), ahead):
         yield box, result
+        if until is not None and until():
+            track.reach(total)
+            return
         track.step(math.prod(map(len, box)) * array.itemsize)
 
 
