@@ -33,7 +33,8 @@ def counts(array: BaseArray) -> tuple[NDArray[Any], NDArray[np.int64]]:
         (block,) = array._peek([request])
         return np.bincount(block.ravel().astype(np.intp) - first, minlength=length)
 
-    for _, found in _blocks.each(array, work, "count"):
+    room = _blocks.BLOCK_BYTES * array._widest // np.dtype(np.intp).itemsize  # NumPy counts integers of that size only
+    for _, found in _blocks.each(array, work, "count", nbytes=room):
         total += found
     return np.arange(first, first + length).astype(dtype), total
 

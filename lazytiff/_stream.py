@@ -130,7 +130,13 @@ def _merged(
 ) -> Parts:
     """Merge what comes of the blocks, one after the other."""
     state: Parts = ()
-    blocks = _blocks.each(array, work, "reduce", until=lambda: fold.is_settled(state))
+    blocks = _blocks.each(
+        array,
+        work,
+        "reduce",
+        result_bytes=lambda lengths: fold.width * math.prod(np.delete(lengths, axes).tolist()),
+        until=lambda: fold.is_settled(state),
+    )
     for box, part in blocks:
         if not state:
             state = tuple(np.empty(kept, piece.dtype) for piece in part)

@@ -32,6 +32,7 @@ class Variance:
         self._ddof, self._root = ddof, root
         self.casting: Any = "same_kind" if root else "unsafe"  # NumPy's root is a ufunc, and no reduction
         self._is_exact = source.kind in "bui" and source.itemsize <= np.dtype(np.int16).itemsize and total <= MOST_EXACT
+        self.width = 24 if self._is_exact else 16 + 2 * self._wide.itemsize
 
     def part(self, block: NDArray[Any], axes: Axes, where: Where, _: Box, /) -> Parts:
         """Return counts, and sums and sums of squares, or means and sums of the squares of distances from them."""
