@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 import pytest
 from helper import Layout, assert_same, page, pixels, tiff
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import lazytiff
@@ -459,7 +459,6 @@ def test_one_element(name):
             assert_reduces(img.lazy[key], np.asarray(array[key]), name, scale)
 
 
-@settings(max_examples=150)
 @given(data=st.data())
 def test_anything(data):
     """Any reduction of any slice of any file is NumPy's, for integers bit for bit."""
