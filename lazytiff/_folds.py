@@ -170,7 +170,9 @@ class Place:
         if self._axis is not None:
             return np.take_along_axis(block, found, self._axis), found + box[self._axis].start
         local = np.unravel_index(int(found.flat[0]), block.shape)
-        place = np.ravel_multi_index([span[at] for span, at in zip(box, local, strict=True)], self._shape)
+        place = 0
+        for span, at, size in zip(box, local, self._shape, strict=True):
+            place = place * size + span[at]
         ones = (1,) * block.ndim
         return np.full(ones, block[local]), np.full(ones, place, np.intp)
 

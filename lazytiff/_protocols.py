@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 # Methods of the arrays that do what these do.
 _METHODS = {
     np.max: "max",
+    np.amax: "max",
     np.min: "min",
+    np.amin: "min",
     np.sum: "sum",
     np.prod: "prod",
     np.mean: "mean",

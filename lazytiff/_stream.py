@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from lazytiff._cuts import broadcast_request, indexed
 from lazytiff._folds import Fold
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import DTypeLike, NDArray
 
@@ -93,21 +94,26 @@ def ufunc_reduce(
 
 
 def stream(array: BaseArray, fold: Folding, axis: Any, out: Any, *, keepdims: bool, where: Any = True) -> Any:
-    """Fold all blocks, in their order, and return the result in the shape that NumPy gives it."""
+    """Fold all blocks, in their order, and return the result in the shape that NumPy gives it.
+
+    Of an array that grows meanwhile, what was there at the beginning counts.
+    """
     require_array(out)
-    axes = _axes(axis, array.ndim)
-    kept = tuple(1 if number in axes else size for number, size in enumerate(array.shape))
-    left = kept if keepdims else tuple(size for number, size in enumerate(array.shape) if number not in axes)
+    request = _blocks.whole(array)
+    shape = tuple(map(len, request))
+    axes = _axes(axis, len(shape))
+    kept = tuple(1 if number in axes else size for number, size in enumerate(shape))
+    left = kept if keepdims else tuple(size for number, size in enumerate(shape) if number not in axes)
     if out is not None and out.shape != left:
         raise ValueError(f"output array has shape {out.shape}, and the result of the reduction {left}")
-    chosen = _Mask(where, array.shape)
+    chosen = _Mask(where, shape)
 
     def work(box: Box, request: Request) -> Parts:
         (block,) = array._peek([request])
         return fold.part(block, axes, chosen.of(request), box)
 
-    found = _merged(array, work, fold, axes, kept)
-    result = fold.finish(found, math.prod(array.shape[number] for number in axes))
+    found = _merged(partial(_blocks.each, array, work, "reduce", request=request), fold, axes, kept)
+    result = fold.finish(found, math.prod(shape[number] for number in axes))
     if out is None:
         return result.reshape(left)[()]  # a scalar when no axis is left
     np.copyto(out, result.reshape(left), casting=fold.casting)
@@ -122,18 +128,11 @@ def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
 
 
 def _merged(
-    array: BaseArray,
-    work: Callable[[Box, Request], Parts],
-    fold: Folding,
-    axes: tuple[int, ...],
-    kept: tuple[int, ...],
+    each: Callable[..., Iterator[tuple[Box, Parts]]], fold: Folding, axes: tuple[int, ...], kept: tuple[int, ...]
 ) -> Parts:
     """Merge what comes of the blocks, one after the other."""
     state: Parts = ()
-    blocks = _blocks.each(
-        array,
-        work,
-        "reduce",
+    blocks = each(
         result_bytes=lambda lengths: fold.width * math.prod(np.delete(lengths, axes).tolist()),
         until=lambda: fold.is_settled(state),
     )

@@ -176,6 +176,25 @@ def test_checked_before_it_is_read():
         assert img.cache_info().decoded == 0
 
 
+def test_growing(tmp_path):
+    """Of a stack that gets a page while it is reduced, the pages count that were there before."""
+    array = pixels((5, 8, 6), "u2")
+    with lazytiff.empty(tmp_path / "a.tif", "u2") as out:
+        out.extend(array[:3])
+
+        class Appending:
+            """A mask that is late."""
+
+            def __array__(self, dtype=None, copy=None):
+                out.append(array[len(out)])
+                return np.ones((), bool)
+
+        assert_same(out.max(axis=(1, 2), where=Appending(), initial=0), array[:3].max(axis=(1, 2)))
+        assert_same(out.sum(axis=0, where=Appending()), array[:4].sum(axis=0, dtype="u8"))
+        assert out.argmax() == array.argmax()
+        assert out.median() == np.median(array)
+
+
 # ---- When something goes wrong
 
 
