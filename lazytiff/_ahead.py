@@ -62,6 +62,8 @@ class _Task:
         self._is_cancelled = True
 
     def result(self) -> Any:
-        """Wait for the result, and hand it over: whoever else holds on to the task holds no block."""
+        """Wait for the result and hand it over: this object and what runs it hold each other for a while longer."""
         self._running.wait()
-        return self._result.pop()
+        result = self._result
+        del self._result, self._running
+        return result

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from lazytiff import _ahead, _cuts, _pool, _progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -33,28 +33,37 @@ def each(
     what: str,
     *,
     request: Request | None = None,
-    nbytes: int = BLOCK_BYTES,
+    nbytes: int | None = None,
     in_rows: bool = False,
     least: int = 0,
+    result_bytes: Callable[[Sequence[int]], int] = lambda _: 0,
+    until: Callable[[], bool] | None = None,
 ) -> Iterator[tuple[Box, Result]]:
     """Yield each block's box with task(box, its request), in order, done ahead by all workers.
 
     Boxes count positions of `request`, which is all of the array unless one is given. They depend on the array alone,
-    not on the number of workers: what is added up block by block is the same everywhere. in_rows: blocks one behind the
-    other make the array in C order. least: how many are done ahead, whatever memory they take.
+    not on the number of workers: what is added up block by block is the same everywhere. nbytes: of a block, instead of
+    BLOCK_BYTES. in_rows: blocks one behind the other make the array in C order. least: how many are done ahead,
+    whatever memory they take. result_bytes: what comes of a block of such lengths. until: asked after each block
+    whether the others are not needed.
     """
     request = whole(array) if request is None else request
     shape = tuple(map(len, request))
     cuts = [_cuts.cut_span(own, entry) for own, entry in zip(array._cuts, request, strict=True)]
-    cuts = (_cuts.group_rows if in_rows else _cuts.group)(shape, cuts, nbytes // array._widest)
-    ahead = max(least, _ahead_of(array, _cuts.largest(shape, cuts) * array._widest))
+    cuts = (_cuts.group_rows if in_rows else _cuts.group)(shape, cuts, (nbytes or BLOCK_BYTES) // array._widest)
+    lengths = [_cuts.longest(c, size) for c, size in zip(cuts, shape, strict=True)]
+    ahead = max(least, _ahead_of(array, max(math.prod(lengths) * array._widest, result_bytes(lengths))))
 
     def work(box: Box) -> tuple[Box, Result]:
         return box, task(box, _cuts.within(request, box))
 
-    track = _progress.begin(math.prod(shape) * array.itemsize, what)
+    total = math.prod(shape) * array.itemsize
+    track = _progress.begin(total, what)
     for box, result in _ahead.in_order(track.quietly(work), _cuts.boxes(shape, cuts), ahead):
         yield box, result
+        if until is not None and until():
+            track.reach(total)
+            return
         track.step(math.prod(map(len, box)) * array.itemsize)
 
 

@@ -66,11 +66,6 @@ def group_rows(shape: Sequence[int], cuts: Sequence[Cuts], most: int) -> list[Cu
     return [*before, _grouped(cuts[axis], shape[axis], most // max(behind, 1)), *after] if shape else []
 
 
-def largest(shape: Sequence[int], cuts: Sequence[Cuts]) -> int:
-    """Return the elements of the largest box."""
-    return math.prod(map(longest, cuts, shape))
-
-
 def boxes(shape: Sequence[int], cuts: Sequence[Cuts]) -> Iterator[Box]:
     """Yield the boxes between cuts, in C order: a range along each axis."""
     return itertools.product(*map(spans, cuts, shape))

@@ -14,17 +14,13 @@ import numpy as np
 from lazytiff._warn import warn
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    from numpy.typing import DTypeLike, NDArray
 
     from lazytiff._cuts import Box
 
     Parts = tuple[NDArray[Any], ...]
     Axes = tuple[int, ...]
     Where = NDArray[np.bool_] | None
-
-MOST_EXACT = 1 << 31  # values of 16 bits whose squares add up within 63 bits
-_MOST_NARROW = 1 << 15  # values of 16 bits that add up within 31 bits
-_SLAB_BYTES = 256 << 10
 
 
 def accumulator(dtype: np.dtype[Any]) -> np.dtype[Any]:
@@ -46,8 +42,18 @@ def count(block: NDArray[Any], axes: Axes, where: Where) -> NDArray[np.int64]:
     return np.count_nonzero(np.broadcast_to(where, block.shape), axes, keepdims=True).astype(np.int64)
 
 
+def mean_dtype(source: np.dtype[Any], asked: DTypeLike | None, out: NDArray[Any] | None) -> np.dtype[Any]:
+    """Return what a mean has as its dtype: what is asked for, else NumPy's, or wider where `out` is."""
+    if asked is not None:
+        return np.dtype(asked)
+    own = np.dtype(np.float64) if source.kind in "bui" else source.newbyteorder("=")
+    return np.result_type(own, out.dtype) if out is not None and out.dtype.kind in "fc" else own
+
+
 class Fold:
     """A ufunc over all elements; `settled`, where that is given, is a value that no further element changes."""
+
+    casting: Any = "unsafe"  # of the result into `out`, as NumPy's reductions do it
 
     def __init__(
         self,
@@ -61,6 +67,7 @@ class Fold:
     ) -> None:
         """dtype: of the accumulator; again: the initial value may go into every block, as it makes no difference."""
         self._ufunc, self._dtype, self._result = ufunc, dtype, result
+        self.width = (dtype or result or np.dtype(np.float64)).itemsize  # bytes of what a block makes for one result
         self._settled = settled
         self._initial, self._again = initial or {}, again
 
@@ -99,9 +106,9 @@ class Count(Fold):
 class Mean(Fold):
     """The sum, divided by the number of elements as NumPy does it."""
 
-    def __init__(self, dtype: np.dtype[Any] | None, source: np.dtype[Any]) -> None:
-        result = dtype or (np.dtype(np.float64) if source.kind in "bui" else source)
+    def __init__(self, result: np.dtype[Any]) -> None:
         super().__init__(np.add, accumulator(result), result)
+        self.width += np.dtype(np.int64).itemsize
 
     def part(self, block: NDArray[Any], axes: Axes, where: Where, box: Box, /) -> Parts:
         """Add up one block, and count."""
@@ -123,99 +130,14 @@ class Mean(Fold):
         return quotient.astype(self._result, copy=False)
 
 
-class Variance:
-    """The mean square of the distance from the mean, or its root.
-
-    Values of at most 16 bits are added up exactly, with their squares. Others are merged mean by mean: Chan, Golub and
-    LeVeque, Updating formulae and a pairwise algorithm for computing sample variances (1979), formula 1.5.
-    """
-
-    def __init__(
-        self, source: np.dtype[Any], dtype: np.dtype[Any] | None, total: int, ddof: float, *, root: bool
-    ) -> None:
-        """total: how many elements go into each result, at the most."""
-        result = dtype or (np.dtype(np.float64) if source.kind in "bui" else source)
-        self._result = np.empty(0, result).real.dtype
-        self._wide = accumulator(result) if result.kind in "fc" else np.dtype(np.float64)
-        self._ddof, self._root = ddof, root
-        self._is_narrow = total < _MOST_NARROW
-        self._is_exact = source.kind in "bui" and source.itemsize <= np.dtype(np.int16).itemsize and total <= MOST_EXACT
-
-    def part(self, block: NDArray[Any], axes: Axes, where: Where, _: Box, /) -> Parts:
-        """Return counts, and sums and sums of squares, or means and sums of the squares of distances from them."""
-        number, chosen = count(block, axes, where), mask(where)
-        if self._is_exact:
-            return number, *self._exact(block, axes, where)
-        means = np.add.reduce(block, axes, self._wide, keepdims=True, **chosen) / np.maximum(number, 1)
-        distances = np.subtract(block, means, dtype=self._wide)
-        return number, means, np.add.reduce((distances * distances.conj()).real, axes, keepdims=True, **chosen)
-
-    def _exact(self, block: NDArray[Any], axes: Axes, where: Where) -> Parts:
-        """Add up values and their squares, a slab at a time that stays in a cache of the processor."""
-        shape = [1 if axis in axes else size for axis, size in enumerate(block.shape)]
-        wide = np.dtype(np.int32 if block.dtype.kind == "i" else np.uint32)
-        sums, squares = np.zeros(shape, wide if self._is_narrow else np.int64), np.zeros(shape, np.int64)
-        along = int(np.argmax(block.shape))
-        step = max(1, _SLAB_BYTES * block.shape[along] // block.nbytes)
-        for begin in range(0, block.shape[along], step):
-            slab = (slice(None),) * along + (slice(begin, begin + step),)
-            place = ... if along in axes else slab
-            values, chosen = (
-                block[slab].astype(wide),
-                mask(None if where is None else np.broadcast_to(where, block.shape)[slab]),
-            )
-            sums[place] += np.add.reduce(values, axes, sums.dtype, keepdims=True, **chosen)
-            values *= values
-            squares[place] += np.add.reduce(values.astype(np.int64), axes, keepdims=True, **chosen)
-        return sums, squares
-
-    def merge(self, into: Parts, part: Parts) -> None:
-        """Take in another block."""
-        if self._is_exact:
-            for mine, other in zip(into, part, strict=True):
-                np.add(mine, other, out=mine)
-            return
-        (number, means, squares), (more, other_means, other_squares) = into, part
-        share = more / np.maximum(number + more, 1)
-        steps = other_means - means
-        squares += other_squares + (steps * np.conj(steps)).real * (number * share)
-        means += steps * share
-        number += more
-
-    def is_settled(self, _: Parts) -> bool:
-        """Every block counts."""
-        return False
-
-    def finish(self, state: Parts, _: int) -> NDArray[Any]:
-        """Divide by what is left of the count; NumPy warns where nothing is."""
-        number, sums, squares = state
-        divisor = np.maximum(number - self._ddof, 0)
-        if np.any(divisor <= 0):
-            warn("Degrees of freedom <= 0 for slice", RuntimeWarning)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            found = (_distances(number, sums, squares) if self._is_exact else squares) / divisor
-        return np.asarray(np.sqrt(found) if self._root else found).astype(self._result, copy=False)
-
-
-def _distances(number: NDArray[np.int64], sums: NDArray[np.int64], squares: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the sums of squared distances from the mean.
-
-    First from the integer next to the mean, all in integers: sum((x - m)^2) = s2 - m (2 s1 - n m), whose parts may
-    overflow while the whole does not. What that integer is off costs r^2 / n, r = s1 - n m, at most half of the sum.
-    """
-    with np.errstate(invalid="ignore", divide="ignore"):
-        middle = np.rint(np.nan_to_num(sums / number)).astype(np.int64)
-    with np.errstate(over="ignore"):
-        rest = sums - number * middle
-        about = squares - middle * (sums + rest)
-    return about - rest.astype(np.float64) ** 2 / np.maximum(number, 1)
-
-
 class Span(Fold):
     """The largest element less the smallest."""
 
+    casting: Any = "same_kind"
+
     def __init__(self) -> None:
         super().__init__(np.maximum)
+        self.width *= 2
 
     def part(self, block: NDArray[Any], axes: Axes, _: Where, __: Box, /) -> Parts:
         """Return both of one block."""
@@ -234,6 +156,9 @@ class Span(Fold):
 class Place:
     """Where the first of the largest (or smallest) elements is: along one axis, or among all in C order."""
 
+    casting: Any = "unsafe"
+    width = 16
+
     def __init__(self, shape: tuple[int, ...], axis: int | None, *, largest: bool) -> None:
         self._shape, self._axis = shape, axis
         self._find = np.argmax if largest else np.argmin
@@ -245,7 +170,9 @@ class Place:
         if self._axis is not None:
             return np.take_along_axis(block, found, self._axis), found + box[self._axis].start
         local = np.unravel_index(int(found.flat[0]), block.shape)
-        place = np.ravel_multi_index([span[at] for span, at in zip(box, local, strict=True)], self._shape)
+        place = 0
+        for span, at, size in zip(box, local, self._shape, strict=True):
+            place = place * size + span[at]
         ones = (1,) * block.ndim
         return np.full(ones, block[local]), np.full(ones, place, np.intp)
 
@@ -270,6 +197,3 @@ class Place:
     def finish(self, state: Parts, _: int) -> NDArray[Any]:
         """Return the places."""
         return state[1]
-
-
-Folding = Fold | Variance | Place

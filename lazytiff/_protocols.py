@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 # Methods of the arrays that do what these do.
 _METHODS = {
     np.max: "max",
+    np.amax: "max",
     np.min: "min",
+    np.amin: "min",
     np.sum: "sum",
     np.prod: "prod",
     np.mean: "mean",
@@ -150,8 +152,19 @@ def call_function(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mappi
     if func is np.save and len(args) > 1 and isinstance(args[1], BaseArray):
         return save_npy(args[0], args[1])
     if func in _METHODS and args and isinstance(args[0], BaseArray):
-        return getattr(args[0], _METHODS[func])(*args[1:], **kwargs)
+        method = getattr(args[0], _METHODS[func])
+        if _takes(method, args[1:], kwargs):
+            return method(*args[1:], **kwargs)
     return func(*_read_all(args), **_read_all(dict(kwargs)))
+
+
+def _takes(method: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    """Tell whether a method has all of these arguments, some of which NumPy's function may have alone."""
+    try:
+        inspect.signature(method).bind(*args, **kwargs)
+    except TypeError:
+        return False
+    return True
 
 
 def _read(value: Any) -> Any:

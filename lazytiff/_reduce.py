@@ -10,8 +10,9 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from lazytiff import _blocks, _cuts, _statistics
 from lazytiff._array import BaseArray
-from lazytiff._folds import Count, Mean, Place, Span, Variance
-from lazytiff._stream import NOTHING, axes_of, empty, reduced, stream, ufunc_reduce
+from lazytiff._folds import Count, Mean, Place, Span, mean_dtype
+from lazytiff._stream import NOTHING, empty, read_mask, require_array, stream, ufunc_reduce
+from lazytiff._variance import Variance
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -86,8 +87,9 @@ class ReducedArray(BaseArray):
     ) -> Any:
         """Return the means: of integers as float64. Where there is nothing to average, NaN and a RuntimeWarning."""
         if not self.size:
-            return np.mean(empty(self), axis, dtype, out, keepdims, where=np.asarray(where))
-        made = Mean(None if dtype is None else np.dtype(dtype), self.dtype)
+            return np.mean(empty(self), axis, dtype, out, keepdims, **read_mask(where))
+        require_array(out)
+        made = Mean(mean_dtype(self.dtype, dtype, out))
         return stream(self, made, axis, out, keepdims=keepdims, where=where)
 
     def var(
@@ -125,9 +127,10 @@ class ReducedArray(BaseArray):
             raise ValueError("ddof and correction can't be provided simultaneously.")
         off = ddof if correction is NOTHING else correction
         if not self.size:
-            return (np.std if root else np.var)(empty(self), axis, dtype, out, off, keepdims, where=np.asarray(where))
-        total = reduced(self.shape, axes_of(axis, self.ndim))
-        made = Variance(self.dtype, None if dtype is None else np.dtype(dtype), total, off, root=root)
+            return (np.std if root else np.var)(empty(self), axis, dtype, out, off, keepdims, **read_mask(where))
+        require_array(out)
+        result = mean_dtype(np.empty(0, self.dtype).real.dtype, dtype, out)
+        made = Variance(self.dtype, result, self.size, off, root=root)
         return stream(self, made, axis, out, keepdims=keepdims, where=where)
 
     def argmax(self, axis: int | None = None, out: Any = None, *, keepdims: bool = False) -> Any:
@@ -143,6 +146,9 @@ class ReducedArray(BaseArray):
             axis = normalize_axis_index(operator.index(axis), self.ndim)
         if not self.size:
             return (np.argmax if largest else np.argmin)(empty(self), axis, out, keepdims=keepdims)
+        require_array(out)
+        if out is not None and not np.can_cast(out.dtype, np.intp):
+            raise TypeError(f"out must hold places, which are of {np.dtype(np.intp)}, not of {out.dtype}")
         return stream(self, Place(self.shape, axis, largest=largest), axis, out, keepdims=keepdims)
 
     def ptp(self, axis: Any = None, out: Any = None, keepdims: bool = False) -> Any:
@@ -183,7 +189,7 @@ class ReducedArray(BaseArray):
         """Return the median of all elements, as `numpy.median`; as for memory, see `quantile`."""
         if not self.size or not _statistics.is_countable(self.dtype):
             return np.median(np.asarray(self))
-        return _statistics.quantile(self, 0.5)
+        return _statistics.median(self)
 
     def iter_blocks(self, nbytes: int = 16 << 20) -> Iterator[tuple[tuple[slice, ...], NDArray[Any]]]:
         """Yield (index, array) for all of the array, in the order of the file: `self[index]` is that array.

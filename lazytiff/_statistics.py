@@ -33,7 +33,8 @@ def counts(array: BaseArray) -> tuple[NDArray[Any], NDArray[np.int64]]:
         (block,) = array._peek([request])
         return np.bincount(block.ravel().astype(np.intp) - first, minlength=length)
 
-    for _, found in _blocks.each(array, work, "count"):
+    room = _blocks.BLOCK_BYTES * array._widest // np.dtype(np.intp).itemsize  # NumPy counts integers of that size only
+    for _, found in _blocks.each(array, work, "count", nbytes=room):
         total += found
     return np.arange(first, first + length).astype(dtype), total
 
@@ -68,14 +69,26 @@ def quantile(array: BaseArray, fractions: Any) -> Any:
 
     Of the sorted elements, the one at (n - 1) q: NumPy interpolates between the two neighbours, and is asked to.
     """
+    np.quantile(np.zeros(1, array.dtype), fractions)  # which raises what is wrong with them
+    asked = np.asarray(fractions)  # of any dtype: NumPy's results depend on it
     values, number = counts(array)
-    np.quantile(np.zeros(1), fractions)  # which raises what is wrong with them
-    last = np.cumsum(number)  # how many elements are not above each value
-    asked = np.asarray(fractions, np.float64)
+    last = np.cumsum(number)
     places = np.asarray((int(last[-1]) - 1) * asked)
     below = np.floor(places)
-    pairs = values[np.searchsorted(last, [below, np.ceil(places)], side="right")]
-    found = [
-        np.quantile(pair, share) for pair, share in zip(pairs.reshape(2, -1).T, (places - below).ravel(), strict=True)
-    ]
+    pairs = _sorted_at(values, last, [below, np.ceil(places)])
+    shares = np.asarray(places - below).reshape(-1, *[1] * (asked.ndim > 0))  # NumPy warns where scalars overflow
+    found = [np.quantile(pair, share) for pair, share in zip(pairs.reshape(2, -1).T, shares, strict=True)]
     return np.array(found).reshape(asked.shape)[()]
+
+
+def median(array: BaseArray) -> Any:
+    """Return the median of all elements of a countable dtype, as numpy.median: the mean of the two in the middle."""
+    values, number = counts(array)
+    last = np.cumsum(number)
+    total = int(last[-1])
+    return np.median(_sorted_at(values, last, [(total - 1) // 2, total // 2]))
+
+
+def _sorted_at(values: NDArray[Any], last: NDArray[np.int64], places: Any) -> NDArray[Any]:
+    """Return the sorted elements at these places; `last`: how many elements are not above each value."""
+    return np.asarray(values[np.searchsorted(last, places, side="right")])

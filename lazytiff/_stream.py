@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import operator
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,14 +15,17 @@ from lazytiff._cuts import broadcast_request, indexed
 from lazytiff._folds import Fold
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import DTypeLike, NDArray
 
     from lazytiff._array import BaseArray
     from lazytiff._cuts import Box
-    from lazytiff._folds import Folding, Parts, Where
+    from lazytiff._folds import Parts, Place, Where
     from lazytiff._gather import Request
+    from lazytiff._variance import Variance
+
+    Folding = Fold | Place | Variance
 
 # Whose result is the same however the elements are put together; and of those, whose initial value may be taken twice.
 STREAMED = {
@@ -38,6 +43,7 @@ STREAMED = {
     np.bitwise_xor,
 }
 _IDEMPOTENT = {np.maximum, np.minimum, np.fmax, np.fmin}
+_TRUTHS = {np.logical_or, np.logical_and, np.logical_xor}
 _SETTLED: dict[np.ufunc, bool] = {np.logical_or: True, np.logical_and: False}
 NOTHING: Any = type("Nothing", (), {"__repr__": lambda _: "<not given>"})()  # for arguments that have no default
 
@@ -45,8 +51,8 @@ NOTHING: Any = type("Nothing", (), {"__repr__": lambda _: "<not given>"})()  # f
 def fold(array: BaseArray, ufunc: np.ufunc, dtype: DTypeLike | None, out: Any, initial: Any, *, whole: bool) -> Fold:
     """Return the fold for ufunc.reduce with these arguments, as NumPy chooses its dtype."""
     asked = None if dtype is None else np.dtype(dtype)
-    if asked is None and out is not None:
-        asked = out.dtype
+    if asked is None and out is not None and ufunc not in _TRUTHS:
+        asked = np.result_type(out.dtype, array.dtype)  # the loop that NumPy finds for both
     result = ufunc.reduce(np.ones(1, array.dtype), dtype=asked).dtype
     wide = accumulator_of(ufunc, asked, result)
     return Fold(
@@ -79,66 +85,74 @@ def ufunc_reduce(
     """Do as ufunc.reduce."""
     given = {} if initial is NOTHING else {"initial": initial}
     if not array.size:
-        return ufunc.reduce(empty(array), axis, dtype, out, keepdims, **given, where=np.asarray(where))  # type: ignore[call-arg]  # "initial"
+        return ufunc.reduce(empty(array), axis, dtype, out, keepdims, **given, **read_mask(where))  # type: ignore[call-arg]  # "initial"
     if isinstance(out, tuple):
         (out,) = out
+    require_array(out)
     made = fold(array, ufunc, dtype, out, initial, whole=axis is None)
     return stream(array, made, axis, out, keepdims=keepdims, where=where)
 
 
 def stream(array: BaseArray, fold: Folding, axis: Any, out: Any, *, keepdims: bool, where: Any = True) -> Any:
-    """Fold all blocks, in their order, and return the result in the shape that NumPy gives it."""
-    axes = axes_of(axis, array.ndim)
-    kept = tuple(1 if number in axes else size for number, size in enumerate(array.shape))
-    chosen = _Mask(where, array.shape)
+    """Fold all blocks, in their order, and return the result in the shape that NumPy gives it.
+
+    Of an array that grows meanwhile, what was there at the beginning counts.
+    """
+    require_array(out)
+    request = _blocks.whole(array)
+    shape = tuple(map(len, request))
+    axes = _axes(axis, len(shape))
+    kept = tuple(1 if number in axes else size for number, size in enumerate(shape))
+    left = kept if keepdims else tuple(size for number, size in enumerate(shape) if number not in axes)
+    if out is not None and out.shape != left:
+        raise ValueError(f"output array has shape {out.shape}, and the result of the reduction {left}")
+    chosen = _Mask(where, shape)
 
     def work(box: Box, request: Request) -> Parts:
         (block,) = array._peek([request])
         return fold.part(block, axes, chosen.of(request), box)
 
-    found = _merged(_blocks.each(array, work, "reduce"), fold, axes, kept)
-    result = fold.finish(found, reduced(array.shape, axes))
-    if not keepdims:
-        result = result.reshape([size for number, size in enumerate(array.shape) if number not in axes])
-    return _given(result, out)
+    found = _merged(partial(_blocks.each, array, work, "reduce", request=request), fold, axes, kept)
+    result = fold.finish(found, math.prod(shape[number] for number in axes))
+    if out is None:
+        return result.reshape(left)[()]  # a scalar when no axis is left
+    np.copyto(out, result.reshape(left), casting=fold.casting)
+    return out
 
 
-def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
-    """Return the axes that are reduced, as NumPy understands them."""
-    return tuple(range(ndim)) if axis is None else normalize_axis_tuple(axis, ndim)
+def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
+    """Return the axes as NumPy takes them: None for all, a number, or a tuple; a list is a TypeError."""
+    if axis is None:
+        return tuple(range(ndim))
+    return normalize_axis_tuple(axis if isinstance(axis, tuple) else operator.index(axis), ndim)
 
 
-def reduced(shape: tuple[int, ...], axes: tuple[int, ...]) -> int:
-    """Return how many elements go into each result."""
-    return math.prod(shape[axis] for axis in axes)
-
-
-def _merged(blocks: Iterable[tuple[Box, Parts]], fold: Folding, axes: tuple[int, ...], kept: tuple[int, ...]) -> Parts:
-    """Merge what came of the blocks, one after the other."""
+def _merged(
+    each: Callable[..., Iterator[tuple[Box, Parts]]], fold: Folding, axes: tuple[int, ...], kept: tuple[int, ...]
+) -> Parts:
+    """Merge what comes of the blocks, one after the other."""
     state: Parts = ()
+    blocks = each(
+        result_bytes=lambda lengths: fold.width * math.prod(np.delete(lengths, axes).tolist()),
+        until=lambda: fold.is_settled(state),
+    )
     for box, part in blocks:
         if not state:
             state = tuple(np.empty(kept, piece.dtype) for piece in part)
         place = tuple(slice(None) if number in axes else slice(s.start, s.stop) for number, s in enumerate(box))
-        into = tuple(piece[place] for piece in state)
+        into = tuple(piece[(*place, ...)] for piece in state)  # an array even where there are no axes
         if any(box[number].start for number in axes):
             fold.merge(into, part)
         else:
             for mine, other in zip(into, part, strict=True):
                 mine[...] = other
-        if fold.is_settled(state):
-            break
     return state
 
 
-def _given(result: NDArray[Any], out: Any) -> Any:
-    """Return the result where NumPy's callers want it: a scalar when nothing is left, or in the array out."""
-    if out is None:
-        return result[()]
-    if out.shape != result.shape:
-        raise ValueError(f"output array has shape {out.shape}, and the result of the reduction {result.shape}")
-    np.copyto(out, result, casting="same_kind")
-    return out
+def require_array(out: Any) -> None:
+    """Raise TypeError when a result cannot be put there."""
+    if out is not None and not isinstance(out, np.ndarray):
+        raise TypeError(f"out must be a numpy.ndarray, not {type(out).__name__}")
 
 
 class _Mask:
@@ -149,7 +163,9 @@ class _Mask:
         if self._where is None:
             return
         if not hasattr(where, "_peek"):
-            self._where = where = np.broadcast_to(np.asarray(where, bool), shape)
+            self._where = where = where if isinstance(where, np.ndarray) else np.asarray(where, bool)
+        if where.dtype != bool:
+            raise TypeError(f"where must be an array of bool, not of {where.dtype}")
         if np.broadcast_shapes(where.shape, shape) != shape:
             raise ValueError(f"a mask of shape {where.shape} does not fit to an array of shape {shape}")
 
@@ -159,7 +175,12 @@ class _Mask:
         if where is None:
             return None
         own = broadcast_request(request, where.shape)
-        return np.asarray(indexed(where, own) if isinstance(where, np.ndarray) else where._peek([own])[0], bool)
+        return np.asarray(indexed(where, own) if isinstance(where, np.ndarray) else where._peek([own])[0])
+
+
+def read_mask(where: Any) -> dict[str, Any]:
+    """Return the argument that a mask is for NumPy's functions, which tell True from an array of it."""
+    return {} if where is True else {"where": np.asarray(where) if hasattr(where, "_peek") else where}
 
 
 def empty(array: BaseArray) -> NDArray[Any]:

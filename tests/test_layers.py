@@ -24,7 +24,7 @@ FLOORS = [
     | {"_imagej", "_micromanager", "_ome", "_ome_xml", "_resolution", "_shaped"}  # what descriptions say
     | {"_descriptions", "_pieces", "_shapes", "_style", "_tag_values"}  # what is to be written
     | {"_mapping", "_source", "_warn"},  # handles and lifetime
-    {"_cache", "_counting", "_file", "_folds", "_growth", "_pool", "_reading", "_shelf", "_writer"}
+    {"_cache", "_counting", "_file", "_folds", "_growth", "_pool", "_reading", "_shelf", "_variance", "_writer"}
     | {"_ahead", "_blocks", "_progress"},  # long work, piece by piece
     {"_array", "_reduce", "_statistics", "_stream"}  # what is computed at once
     | {"_colour", "_evaluate", "_functions", "_making", "_memory", "_tiff_array", "_views"}  # and when it is asked for
@@ -66,7 +66,19 @@ ARRAYS = {
     "_tiff_array",
     "_views",
 }  # numpy, no ffi
-PURE = {"_bands", "_capacity", "_choice", "_chunks", "_cuts", "_extents", "_folds", "_gather", "_indexing", "_keys"}
+PURE = {
+    "_bands",
+    "_capacity",
+    "_choice",
+    "_chunks",
+    "_cuts",
+    "_extents",
+    "_folds",
+    "_gather",
+    "_indexing",
+    "_keys",
+    "_variance",
+}
 PURE |= {
     "_dimensions",
     "_imagej",
