@@ -48,7 +48,6 @@ class _Task:
     def __init__(self, task: Callable[[Any], Any], item: Any) -> None:
         self._task, self._item = task, item
         self._context = contextvars.copy_context()
-        self._result: list[Any] = []
         self._is_cancelled = False
 
     def begin(self) -> None:
@@ -56,7 +55,7 @@ class _Task:
 
     def _work(self) -> None:
         if not self._is_cancelled:
-            self._result.append(self._context.run(self._task, self._item))
+            self._result = self._context.run(self._task, self._item)
 
     def cancel(self) -> None:
         self._is_cancelled = True

@@ -11,7 +11,7 @@ from numpy.lib.array_utils import normalize_axis_index
 from lazytiff import _blocks, _cuts, _statistics
 from lazytiff._array import BaseArray
 from lazytiff._folds import Count, Mean, Place, Span, mean_dtype
-from lazytiff._stream import NOTHING, empty, read_mask, require_array, stream, ufunc_reduce
+from lazytiff._stream import NOTHING, axes_of, empty, read_mask, reduced, require_array, stream, ufunc_reduce
 from lazytiff._variance import Variance
 
 if TYPE_CHECKING:
@@ -130,7 +130,8 @@ class ReducedArray(BaseArray):
             return (np.std if root else np.var)(empty(self), axis, dtype, out, off, keepdims, **read_mask(where))
         require_array(out)
         result = mean_dtype(np.empty(0, self.dtype).real.dtype, dtype, out)
-        made = Variance(self.dtype, result, self.size, off, root=root)
+        total = reduced(self.shape, axes_of(axis, self.ndim))
+        made = Variance(self.dtype, result, total, off, root=root)
         return stream(self, made, axis, out, keepdims=keepdims, where=where)
 
     def argmax(self, axis: int | None = None, out: Any = None, *, keepdims: bool = False) -> Any:

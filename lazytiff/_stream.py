@@ -101,7 +101,7 @@ def stream(array: BaseArray, fold: Folding, axis: Any, out: Any, *, keepdims: bo
     require_array(out)
     request = _blocks.whole(array)
     shape = tuple(map(len, request))
-    axes = _axes(axis, len(shape))
+    axes = axes_of(axis, len(shape))
     kept = tuple(1 if number in axes else size for number, size in enumerate(shape))
     left = kept if keepdims else tuple(size for number, size in enumerate(shape) if number not in axes)
     if out is not None and out.shape != left:
@@ -113,14 +113,19 @@ def stream(array: BaseArray, fold: Folding, axis: Any, out: Any, *, keepdims: bo
         return fold.part(block, axes, chosen.of(request), box)
 
     found = _merged(partial(_blocks.each, array, work, "reduce", request=request), fold, axes, kept)
-    result = fold.finish(found, math.prod(shape[number] for number in axes))
+    result = fold.finish(found, reduced(shape, axes))
     if out is None:
         return result.reshape(left)[()]  # a scalar when no axis is left
     np.copyto(out, result.reshape(left), casting=fold.casting)
     return out
 
 
-def _axes(axis: Any, ndim: int) -> tuple[int, ...]:
+def reduced(shape: tuple[int, ...], axes: tuple[int, ...]) -> int:
+    """Return how many elements go into each result."""
+    return math.prod(shape[axis] for axis in axes)
+
+
+def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
     """Return the axes as NumPy takes them: None for all, a number, or a tuple; a list is a TypeError."""
     if axis is None:
         return tuple(range(ndim))

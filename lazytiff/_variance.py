@@ -10,12 +10,16 @@ from lazytiff._folds import count, mask
 from lazytiff._warn import warn
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
     from lazytiff._cuts import Box
     from lazytiff._folds import Axes, Parts, Where
 
 MOST_EXACT = 1 << 31  # values of 16 bits whose squares add up within 63 bits
+_MOST_NARROW = 1 << 15  # values of 16 bits that add up within 31 bits
+_SLAB_BYTES = 256 << 10
 
 
 class Variance:
@@ -27,26 +31,39 @@ class Variance:
     """
 
     def __init__(self, source: np.dtype[Any], result: np.dtype[Any], total: int, ddof: float, *, root: bool) -> None:
+        """total: how many elements go into each result, at the most."""
         self._result = result
         self._wide = np.result_type(np.float64, *(one for one in (source, result) if one.kind in "fc"))
         self._ddof, self._root = ddof, root
         self.casting: Any = "same_kind" if root else "unsafe"  # NumPy's root is a ufunc, and no reduction
         self._is_exact = source.kind in "bui" and source.itemsize <= np.dtype(np.int16).itemsize and total <= MOST_EXACT
-        self.width = 24 if self._is_exact else 16 + 2 * self._wide.itemsize
+        self._is_narrow = total < _MOST_NARROW
+        self.width = (12 if self._is_narrow else 16) if self._is_exact else 16 + 2 * self._wide.itemsize
 
     def part(self, block: NDArray[Any], axes: Axes, where: Where, _: Box, /) -> Parts:
         """Return counts, and sums and sums of squares, or means and sums of the squares of distances from them."""
         number, chosen = count(block, axes, where), mask(where)
         if self._is_exact:
-            sums = np.add.reduce(block, axes, np.int64, keepdims=True, **chosen)
-            wide = np.dtype(np.uint32) if block.dtype.kind != "i" else np.dtype(np.int32)
-            squares = np.add.reduce(np.multiply(block, block, dtype=wide), axes, np.int64, keepdims=True, **chosen)
-            return number, sums, squares
+            return number, *self._sums(block, axes, where)
         base = self._base(block, axes, number, chosen)
         distances = np.subtract(block, base, dtype=self._wide)
         offset = np.add.reduce(distances, axes, keepdims=True, **chosen) / np.maximum(number, 1)
         distances -= offset
         return number, base, offset, np.add.reduce(_squares(distances), axes, keepdims=True, **chosen)
+
+    def _sums(self, block: NDArray[Any], axes: Axes, where: Where) -> Parts:
+        """Add up values and their squares, a slab at a time that stays in a cache of the processor."""
+        shape = [1 if axis in axes else size for axis, size in enumerate(block.shape)]
+        wide = np.dtype(np.int32 if block.dtype.kind == "i" else np.uint32)
+        sums, squares = np.zeros(shape, wide if self._is_narrow else np.int64), np.zeros(shape, np.int64)
+        mask_of_all = None if where is None else np.broadcast_to(where, block.shape)
+        for along, slab in _slabs(block):
+            place = ... if along in axes else slab
+            values, chosen = block[slab].astype(wide), mask(None if mask_of_all is None else mask_of_all[slab])
+            sums[place] += np.add.reduce(values, axes, sums.dtype, keepdims=True, **chosen)
+            values *= values
+            squares[place] += np.add.reduce(values.astype(np.int64), axes, keepdims=True, **chosen)
+        return sums, squares
 
     def _base(self, block: NDArray[Any], axes: Axes, number: NDArray[np.int64], chosen: dict[str, Any]) -> NDArray[Any]:
         """Return values near those of a block: the first ones, or with a mask, which may hide those, about the mean."""
@@ -84,6 +101,17 @@ class Variance:
         with np.errstate(invalid="ignore", divide="ignore"):
             found = (_distances(*state) if self._is_exact else squares) / divisor
         return np.asarray(np.sqrt(found) if self._root else found).astype(self._result, copy=False)
+
+
+def _slabs(block: NDArray[Any]) -> Iterator[tuple[int, tuple[slice, ...]]]:
+    """Yield the longest axis, and one index after the other along it, each for some _SLAB_BYTES."""
+    if not block.ndim:
+        yield 0, ()
+        return
+    along = int(np.argmax(block.shape))
+    step = max(1, _SLAB_BYTES * block.shape[along] // block.nbytes)
+    for begin in range(0, block.shape[along], step):
+        yield along, (slice(None),) * along + (slice(begin, begin + step),)
 
 
 def _squares(distances: NDArray[Any]) -> Any:

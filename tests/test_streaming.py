@@ -381,7 +381,7 @@ def test_results_count_as_memory(monkeypatch):
         img.max(axis=0)
         img.std(axis=0)
         img.std()
-    assert asked == [60000 // 4000 - 1, 60000 // (24 * 2000) - 1, 60000 // 4000 - 1]
+    assert asked == [60000 // 4000 - 1, 60000 // (12 * 2000) - 1, 60000 // 4000 - 1]
 
 
 CHILD = """

@@ -10,11 +10,12 @@ from test_processes import forking, run
 
 import lazytiff
 
-# Rounds of one thread: what each of them reads is drawn by its own lot, and compared with what NumPy makes of the pixels.
+# Rounds of one thread: what each reads is drawn by its own lot, and compared with what NumPy makes of the pixels.
 SHARED = """
 import os, sys, threading, warnings
 import numpy as np
-import numpy.ma, numpy.random  # now: NumPy would when it needs them, and a child forked meanwhile never could
+# Now, since a child forked while a thread imports something could never import it:
+import numpy.ma, numpy.random
 import lazytiff
 
 folder, rounds, children = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
