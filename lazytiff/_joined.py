@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from lazytiff._array import BaseArray
     from lazytiff._cuts import Cuts
     from lazytiff._dimensions import Step
     from lazytiff._gather import Entry
@@ -187,6 +188,9 @@ class JoinedArrays(Joined):
     @property
     def _paths(self) -> set[str]:
         return set[str]().union(*(array._paths for array in self.base))
+
+    def _overlaps(self, target: BaseArray | NDArray[Any]) -> bool:
+        return any(array._overlaps(target) for array in self.base)
 
     @property
     def _photometric(self) -> int:

@@ -128,7 +128,15 @@ class TiffView(TiffArray):
 
     @property
     def _paths(self) -> set[str]:
-        return set[str]().union(*(array._paths for array in _evaluate.order(self) if array is not self))
+        return set[str]().union(*(array._paths for array in self._roots))
+
+    def _overlaps(self, target: BaseArray | NDArray[Any]) -> bool:
+        return any(array._overlaps(target) for array in self._roots)
+
+    @property
+    def _roots(self) -> list[BaseArray]:
+        """All that it is made of and that is no view."""
+        return [array for array in _evaluate.order(self) if not isinstance(array, TiffView)]
 
     @property
     def _photometric(self) -> int:
