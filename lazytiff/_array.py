@@ -142,6 +142,8 @@ class BaseArray(ABC):
         return None
 
     def __len__(self) -> int:
+        if not self.ndim:
+            raise TypeError("len() of an array without axes")
         return self.shape[0]
 
     def __bool__(self) -> bool:

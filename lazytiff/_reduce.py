@@ -182,7 +182,7 @@ class ReducedArray(BaseArray):
         """Return the median of all elements, as `numpy.median`; as for memory, see `quantile`."""
         if not self.size or not _statistics.is_countable(self.dtype):
             return np.median(np.asarray(self))
-        return _statistics.quantile(self, 0.5)
+        return _statistics.median(self)
 
     def iter_blocks(self, nbytes: int = 16 << 20) -> Iterator[tuple[tuple[slice, ...], NDArray[Any]]]:
         """Yield (index, array) for all of the array, in the order of the file: `self[index]` is that array.

@@ -79,3 +79,11 @@ def quantile(array: BaseArray, fractions: Any) -> Any:
         np.quantile(pair, share) for pair, share in zip(pairs.reshape(2, -1).T, (places - below).ravel(), strict=True)
     ]
     return np.array(found).reshape(asked.shape)[()]
+
+
+def median(array: BaseArray) -> Any:
+    """Return the median of all elements of a countable dtype: NumPy's of the two in the middle, booleans' too."""
+    values, number = counts(array)
+    last = np.cumsum(number)
+    middle = [(int(last[-1]) - 1) // 2, int(last[-1]) // 2]
+    return np.median(values[np.searchsorted(last, middle, side="right")])

@@ -110,7 +110,7 @@ def _merged(blocks: Iterable[tuple[Box, Parts]], fold: Folding, axes: tuple[int,
         if not state:
             state = tuple(np.empty(kept, piece.dtype) for piece in part)
         place = tuple(slice(None) if number in axes else slice(s.start, s.stop) for number, s in enumerate(box))
-        into = tuple(piece[place] for piece in state)
+        into = tuple(piece[*place, ...] for piece in state)  # an array even where there are no axes
         if any(box[number].start for number in axes):
             fold.merge(into, part)
         else:

@@ -96,9 +96,13 @@ class TiffView(TiffArray):
 
     @property
     def channels(self) -> tuple[str, ...]:
-        """Names of the channels of the first array of all, while all are there."""
-        _, array = self._above()
-        return array.channels if array.sizes.get("C") == self.sizes.get("C") else ()
+        """Names of the channels of the first array of all, of those that are there; none where that axis is gone."""
+        above, array = self._above()
+        names = array.channels
+        for view in reversed(above):
+            if isinstance(view._function, Slice):
+                names = view._function.channels(view.base.axes, names)
+        return names
 
     def _above(self) -> tuple[list[TiffView], TiffArray]:
         """Return the views from this one down to the first array that is none, and that."""
@@ -148,8 +152,8 @@ class TiffView(TiffArray):
         return super()._tones(request)
 
     def _view(self) -> NDArray[Any] | None:
-        if not isinstance(self._function, Slice) or (whole := self.base._view()) is None:
-            return None
+        if not self.size or not isinstance(self._function, Slice) or (whole := self.base._view()) is None:
+            return None  # spans mean something only where there are elements
         return self._function.of(whole)
 
     def __getitem__(self, key: Any) -> Any:
