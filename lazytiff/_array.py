@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lazytiff._tones import Tone
 
 
+MOST_VIEWS = 1000  # of views of views: who has more repeats something that can be said at once
 _TOGETHER_BYTES = 64 << 20  # of blocks that are read at a time
 
 
@@ -44,6 +45,7 @@ class BaseArray(ABC):
     """An array whose pixels are in a file: what indexes, iterates, reduces and copies it."""
 
     _in_memory: ClassVar[bool] = False  # a numpy.ndarray that a view is of, too
+    _depth = 0  # how many views of each other it is
 
     @property
     @abstractmethod

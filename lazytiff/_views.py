@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lazytiff import _blocks, _evaluate
-from lazytiff._array import BaseArray
+from lazytiff._array import MOST_VIEWS, BaseArray
 from lazytiff._cuts import count, longest
 from lazytiff._functions import Slice
 from lazytiff._tiff_array import TiffArray
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from lazytiff._gather import Request
     from lazytiff._tones import Tone
 
-MOST_VIEWS = 1000  # of views of views: who has more repeats something that is a reduction
 _SHOWN = 5  # functions in a text
 
 
@@ -45,10 +44,10 @@ class TiffView(TiffArray):
     ) -> None:
         self._function, self._sources = function, sources
         self._shape, self._dtype, self._axes = shape, dtype, axes
-        self._depth = 1 + max((getattr(source, "_depth", 0) for source in sources), default=0)
+        self._depth = 1 + max(source._depth for source in sources)
         if self._depth > MOST_VIEWS:
             raise LimitError(
-                f"{self!r} is a view of {self._depth - 1} views of each other. A loop that takes in one page after the "
+                f"{self!r} is a view of {MOST_VIEWS} views of each other. A loop that takes in one page after the "
                 f"other is a reduction, {_reduction(function)}; or compute what there is with copy()"
             )
         # What follows is the sources' at this moment, so that nobody has to go through all views again.

@@ -446,6 +446,16 @@ def test_deep(arrays):
         np.maximum(view, 1)
 
 
+def test_deep_joins(arrays):
+    """Arrays that are joined within each other are read without end of Python's stack; too many are refused."""
+    array = arrays["deflate"][0]
+    for _ in range(45):
+        array = lazytiff.concatenate([array.lazy[:3] + 1, array.lazy[3:]])
+    helper.assert_same(array[::3], STACK[::3] + np.array([45, 0], "u2").reshape(2, 1, 1))
+    with pytest.raises(lazytiff.LimitError, match="at once"):
+        lazytiff.stack([lazytiff.concatenate([array])])
+
+
 def test_diamonds(arrays):
     """What is needed twice is made once: 300 squares take as long as 300 products."""
     start = time.perf_counter()
@@ -688,6 +698,23 @@ def test_implicit_bytes(arrays):
 
 
 # ---- Threads
+
+
+@pytest.mark.parametrize("joined", [False, True])
+def test_errstate(tmp_path, joined):
+    """Workers see the caller's error state: what is ignored is ignored everywhere, what raises raises."""
+    zeros = np.zeros((16, 300, 300), "f4")
+    tifffile.imwrite(tmp_path / "zeros.tif", zeros, photometric="minisblack")
+    with lazytiff.open(tmp_path / "zeros.tif") as img, mock.patch.dict("os.environ", LAZYTIFF_NUM_THREADS="2"):
+        view = img / 0
+        if joined:
+            view = lazytiff.concatenate([img.lazy[n : n + 2] / 0 for n in range(0, 16, 2)])
+        with small_blocks(300 * 300 * 8):
+            with np.errstate(all="ignore"):
+                assert np.isnan(view[...]).all()
+                assert np.isnan(view.max())
+            with np.errstate(all="raise"), pytest.raises(FloatingPointError):
+                view.copy()
 
 
 # ---- What views tell
