@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextvars
 import itertools
 from collections import deque
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,8 +18,8 @@ if TYPE_CHECKING:
 def in_order(task: Callable[[Item], Result], items: Iterable[Item], ahead: int) -> Iterator[Result]:
     """Yield task(item) for each, up to `ahead` of them beyond the one that is waited for being worked on by the pool.
 
-    Nothing is done ahead when that is 0, when there is one item only, or in a thread of the pool. Tasks see the
-    caller's context, NumPy's error state included. When the caller gives up, those that were not begun are not.
+    Nothing is done ahead when that is 0, when there is one item only, or in a thread of the pool. When the
+    caller gives up, those that were not begun are not.
     """
     rest = iter(items)
     first = list(itertools.islice(rest, 2))
@@ -47,7 +46,6 @@ class _Task:
 
     def __init__(self, task: Callable[[Any], Any], item: Any) -> None:
         self._task, self._item = task, item
-        self._context = contextvars.copy_context()
         self._is_cancelled = False
 
     def begin(self) -> None:
@@ -55,7 +53,7 @@ class _Task:
 
     def _work(self) -> None:
         if not self._is_cancelled:
-            self._result = self._context.run(self._task, self._item)
+            self._result = self._task(self._item)
 
     def cancel(self) -> None:
         self._is_cancelled = True

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lazytiff._tones import Tone
 
 
+MOST_VIEWS = 1000  # of views of views: who has more repeats something that can be said at once
 _TOGETHER_BYTES = 64 << 20  # of blocks that are read at a time
 
 
@@ -46,6 +47,7 @@ class BaseArray(ABC):
     """An array whose pixels are in a file: what indexes, iterates, reduces and copies it."""
 
     _in_memory: ClassVar[bool] = False  # a numpy.ndarray that a view is of, too
+    _depth = 0  # how many views of each other it is
 
     @property
     @abstractmethod
@@ -91,6 +93,16 @@ class BaseArray(ABC):
     def _paths(self) -> set[str]:
         """Absolute paths of the files that pixels come from, those that were opened by path."""
         return set()
+
+    def _holds(self, _: NDArray[Any], /) -> bool:
+        """Tell whether elements of a numpy.ndarray may lie in what the array has mapped."""
+        return False
+
+    def _overlaps(self, target: BaseArray | NDArray[Any]) -> bool:
+        """Tell whether elements may change when others are assigned to the target."""
+        if isinstance(target, BaseArray):
+            return bool(self._paths & target._paths)  # noqa: SLF001  # of this class
+        return self._holds(target)
 
     @abstractmethod
     def _read(self, requests: Sequence[Request]) -> list[NDArray[Any]]:
@@ -142,6 +154,8 @@ class BaseArray(ABC):
         return type(self).__name__, uuid.uuid4().hex
 
     def __len__(self) -> int:
+        if not self.ndim:
+            raise TypeError("len() of an array without axes")
         return self.shape[0]
 
     def __bool__(self) -> bool:
@@ -177,11 +191,16 @@ class BaseArray(ABC):
 
     def copy(self) -> NDArray[Any]:
         """Read everything into a new numpy.ndarray."""
-        pixels: NDArray[Any] = self[...]
+        pixels: NDArray[Any] = self[...] if self._view() is None else BaseArray.__getitem__(self, ...)
         return pixels
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:  # noqa: FBT001  # NumPy's protocol
-        """Read everything, for NumPy. Raise LimitError above `limits.implicit_bytes`, ValueError if copy is False."""
+        """Return one view of all pixels that are mapped, or read everything, for NumPy.
+
+        Where there is no view, raise LimitError above `limits.implicit_bytes`, ValueError if copy is False.
+        """
+        if not copy and (dtype is None or dtype == self.dtype) and (view := self._view()) is not None:
+            return view
         if copy is False:
             raise ValueError("the pixels are in a file: they cannot be had as an array without a copy")
         if self.nbytes > limits.implicit():

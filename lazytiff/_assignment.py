@@ -50,7 +50,7 @@ def pieces(array: MmapTiff, extents: Extents, mapping: Mapping, key: Any, value:
 def _as_source(value: Any, array: MmapTiff, mapping: Mapping) -> Any:
     """Return the value as something with a shape, whose elements are not among those that are written to."""
     if isinstance(value, TiffArray):
-        return value.copy() if getattr(value, "path", None) == array.path else value
+        return value.copy() if value._overlaps(array) else value  # noqa: SLF001  # of this package
     if not isinstance(value, np.ndarray | np.generic):
         # straight to the dtype, as NumPy does: 300 does not become a uint8 by way of an int64
         value = np.asarray(value) if hasattr(value, "__array__") else np.array(value, array.dtype)

@@ -89,7 +89,9 @@ def indexed(array: NDArray[Any], request: Request) -> NDArray[Any]:
 
 
 def as_slice(span: range) -> slice:
-    """Return positions as a slice."""
+    """Return positions as a slice; without any, their start may be -1, which would count from the end."""
+    if not span:
+        return slice(0, 0)
     return slice(span.start, span.stop if span.stop >= 0 else None, span.step)
 
 

@@ -65,11 +65,18 @@ class Function(ABC):
 
 
 class Elementwise(Function):
-    """A function of elements at the same place."""
+    """A function of elements at the same place.
+
+    _shapes: of the sources when the view was made, as one of one page may have grown since; None: all are the view's.
+    """
+
+    _shapes: Sequence[tuple[int, ...]] | None = None
 
     def ask(self, request: Request, sources: Sources, /) -> list[Request]:
         """Ask for the same place, as far as a source is not broadcast."""
-        return [broadcast_request(request, source.shape) for source in sources]
+        if self._shapes is None:
+            return [request] * len(sources)
+        return [broadcast_request(request, shape) for shape in self._shapes]
 
     def cuts(self, shape: tuple[int, ...], sources: Sources, /) -> tuple[Cuts, ...]:
         """Return the chunks of the largest source along each axis that it is not broadcast along."""
@@ -93,8 +100,14 @@ class Elementwise(Function):
 class Called(Elementwise):
     """What is called with blocks and constants: operands that are the same everywhere, by their place among all."""
 
-    def __init__(self, call: Callable[..., Any], name: str, constants: Mapping[int, Any]) -> None:
-        self._call, self._name, self._constants = call, name, dict(constants)
+    def __init__(
+        self,
+        call: Callable[..., Any],
+        name: str,
+        constants: Mapping[int, Any],
+        shapes: Sequence[tuple[int, ...]] | None = None,
+    ) -> None:
+        self._call, self._name, self._constants, self._shapes = call, name, dict(constants), shapes
 
     @property
     def name(self) -> str:
@@ -118,9 +131,13 @@ class Applied(Called):
     only_reads = False
 
     def __init__(
-        self, call: Callable[..., Any], constants: Mapping[int, Any], dtype: np.dtype[Any] | None = None
+        self,
+        call: Callable[..., Any],
+        constants: Mapping[int, Any],
+        dtype: np.dtype[Any],
+        shapes: Sequence[tuple[int, ...]],
     ) -> None:
-        super().__init__(call, getattr(call, "__name__", type(call).__name__), constants)
+        super().__init__(call, getattr(call, "__name__", type(call).__name__), constants, shapes)
         self._dtype = dtype
 
     def make(self, request: Request, blocks: Blocks, _: Sources, /) -> NDArray[Any]:
@@ -132,7 +149,7 @@ class Applied(Called):
             raise ValueError(
                 f"{self.name} returned {result.shape} for a block of {shape}: a block of the same shape is needed"
             )
-        if self._dtype is not None and result.dtype != self._dtype:
+        if result.dtype != self._dtype:
             if not np.can_cast(result.dtype, self._dtype, "same_kind"):
                 raise TypeError(
                     f"{self.name} returned {result.dtype}, and its view is {self._dtype}: say so with dtype="
@@ -209,6 +226,13 @@ class Slice(Function):
         """Return how far apart neighbours are now, of what is known of the source's axes."""
         kept = {axes[axis]: abs(self.spans[axis].step) for axis in self.layout if axis is not None}
         return {letter: Step(step.value * kept[letter], step.unit) for letter, step in known.items() if letter in kept}
+
+    def channels(self, axes: str, names: tuple[str, ...]) -> tuple[str, ...]:
+        """Return the names of the channels that are left, of the source's."""
+        axis = axes.find("C")
+        if axis < 0:
+            return names
+        return tuple(name for at in self.spans[axis] for name in names[at : at + 1]) if axis in self.layout else ()
 
     def photometric(self, source: BaseArray) -> int:
         """Return the source's, as long as its first samples are there along the last axis."""

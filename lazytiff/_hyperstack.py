@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike, NDArray
 
+    from lazytiff._array import BaseArray
     from lazytiff._dimensions import Dimensions, Step
     from lazytiff._indexing import Request
     from lazytiff._tones import Tone
@@ -104,6 +105,9 @@ class HyperStack(TiffArray):
     @property
     def _paths(self) -> set[str]:
         return self.base._paths
+
+    def _overlaps(self, target: BaseArray | NDArray[Any]) -> bool:
+        return self.base._overlaps(target)
 
     @property
     def _photometric(self) -> int:

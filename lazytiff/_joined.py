@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from lazytiff import _pool, _progress
+from lazytiff._array import MOST_VIEWS
 from lazytiff._cuts import join_cuts
 from lazytiff._dimensions import free_letter
 from lazytiff._tiff_array import TiffArray
 from lazytiff._tones import MIN_IS_BLACK, spread
-from lazytiff.errors import FrameTypeError
+from lazytiff.errors import FrameTypeError, LimitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -23,12 +24,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from lazytiff._array import BaseArray
     from lazytiff._cuts import Cuts
     from lazytiff._dimensions import Step
     from lazytiff._gather import Entry
     from lazytiff._indexing import Request
     from lazytiff._tones import Tone
 
+_CALLS = 20  # as many views does an array count for: reading one within the other takes calls within calls, which end
 _MANY = 2  # parts for each worker are enough to read several at a time
 _LARGE_BYTES = 256 << 10  # of a part: for less, threads would wait for each other rather than for the disk
 
@@ -144,6 +147,12 @@ class JoinedArrays(Joined):
         shape, new = arrays[0].shape, [sum(lengths)]
         self._shape = (*shape[:axis], *new, *shape[axis + (not is_new) :])
         self._dtype = arrays[0].dtype.newbyteorder("=")
+        self._depth = _CALLS + max(array._depth for array in arrays)
+        if self._depth > MOST_VIEWS:
+            raise LimitError(
+                f"{self!r} is joined of arrays that are joined, and so on: more than {MOST_VIEWS // _CALLS} of each "
+                "other; join all at once"
+            )
 
     def _borrow(self, part: int) -> AbstractContextManager[TiffArray]:
         return nullcontext(self.base[part])
@@ -192,6 +201,9 @@ class JoinedArrays(Joined):
     def _paths(self) -> set[str]:
         return set[str]().union(*(array._paths for array in self.base))
 
+    def _overlaps(self, target: BaseArray | NDArray[Any]) -> bool:
+        return any(array._overlaps(target) for array in self.base)
+
     @property
     def _photometric(self) -> int:
         found = {array._photometric for array in self.base}
@@ -237,7 +249,8 @@ def concatenate(arrays: Iterable[TiffArray], axis: int = 0) -> JoinedArrays:
 
     arrays: of one dtype (in either byte order) and of one shape but for that axis: of files, or themselves joined.
     The result reads from them, and is usable for as long as they are. Raises ValueError for no arrays and for an axis
-    that there is not, TypeError for what is no TiffArray, FrameTypeError for one that does not go with the first.
+    that there is not, TypeError for what is no TiffArray, FrameTypeError for one that does not go with the first,
+    LimitError when more than 50 are joined one within the other.
     """
     found = _checked(arrays)
     axis = _axis_of(axis, found[0].ndim)

@@ -32,11 +32,11 @@ class Operands:
         }
         self.sources = tuple(MemoryArray(value) if isinstance(value, np.ndarray) else value for value in arrays)
         self.first: Any = next(source for source in self.sources if not isinstance(source, MemoryArray))
-        shapes = [source.shape for source in self.sources]
+        self.shapes = [source.shape for source in self.sources]
         try:
-            self.shape = np.broadcast_shapes(*shapes)
+            self.shape = np.broadcast_shapes(*self.shapes)
         except ValueError:
-            text = " ".join(map(str, shapes))
+            text = " ".join(map(str, self.shapes))
             raise ValueError(f"operands could not be broadcast together with shapes {text}") from None
 
     @property
@@ -49,6 +49,10 @@ class Operands:
     def like(self, make: Callable[[Any], Any]) -> list[Any]:
         """Return what stands for each of the given when a function is tried."""
         return [make(value) if isinstance(value, BaseArray | np.ndarray) else value for value in self.given]
+
+    def elementwise(self, call: Callable[..., Any], name: str, dtype: np.dtype[Any]) -> TiffArray:
+        """Return the view of a function that NumPy broadcasts."""
+        return self.view(Called(call, name, self.constants, self.shapes), dtype)
 
     def view(self, function: Elementwise, dtype: np.dtype[Any]) -> TiffArray:
         """Return the view."""
@@ -73,9 +77,9 @@ def elementwise(ufunc: np.ufunc, operands: Operands, options: dict[str, Any], ou
     targets = {"out": tuple(np.empty(0, one.dtype) for one in out)} if out else {}
     found = ufunc(*arrays, **options, **targets)
     if ufunc.nout == 1:
-        return operands.view(Called(_Call(ufunc, options), ufunc.__name__, operands.constants), found.dtype)
+        return operands.elementwise(_Call(ufunc, options), ufunc.__name__, found.dtype)
     return tuple(
-        operands.view(Called(_Call(ufunc, options, number), ufunc.__name__, operands.constants), one.dtype)
+        operands.elementwise(_Call(ufunc, options, number), ufunc.__name__, one.dtype)
         for number, one in enumerate(found)
     )
 
@@ -107,8 +111,8 @@ def map_arrays(func: Callable[..., ArrayLike], *arrays: Any, dtype: DTypeLike | 
     if not any(isinstance(array, BaseArray) for array in arrays):
         raise TypeError("at least one array of lazytiff.open is needed; others are for func itself")
     operands = Operands(arrays)
-    known = None if dtype is None else np.dtype(dtype)
-    return operands.view(Applied(func, operands.constants, known), known or _tried(func, operands))
+    known = _tried(func, operands) if dtype is None else np.dtype(dtype)
+    return operands.view(Applied(func, operands.constants, known, operands.shapes), known)
 
 
 def _tried(func: Callable[..., ArrayLike], operands: Operands) -> np.dtype[Any]:

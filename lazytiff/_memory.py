@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from lazytiff._array import BaseArray
 from lazytiff._cuts import indexed
 from lazytiff._dimensions import lettered
@@ -11,7 +13,6 @@ from lazytiff._dimensions import lettered
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
 
     from lazytiff._gather import Request
@@ -48,6 +49,11 @@ class MemoryArray(BaseArray):
     @property
     def _plan_chunks(self) -> tuple[int, ...]:
         return (1, *self.shape[1:])
+
+    def _overlaps(self, target: BaseArray | NDArray[Any]) -> bool:
+        if isinstance(target, BaseArray):
+            return target._holds(self._array)
+        return np.may_share_memory(self._array, target)
 
     def _read(self, requests: Sequence[Request]) -> list[NDArray[Any]]:
         return [block.copy() for block in self._peek(requests)]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from types import TracebackType
 
-    from numpy.typing import DTypeLike, NDArray
+    from numpy.typing import NDArray
 
     from lazytiff._chunks import Want
     from lazytiff._extents import View
@@ -107,6 +107,9 @@ class MmapTiff(DescribedArray):
     def _view(self) -> NDArray[Any] | None:
         return None if self._whole is None else self[...]
 
+    def _holds(self, array: NDArray[Any]) -> bool:
+        return self._mapping.holds(array)
+
     def _strides(self, view: View) -> tuple[int, ...]:
         page, row, column, sample = view.strides
         return (*[page] * self._has_pages, row, column, *[sample] * self._has_samples)
@@ -168,16 +171,6 @@ class MmapTiff(DescribedArray):
             _blocks.fill(pixels, self, _blocks.whole(self), lambda request: self._peek([request])[0])
             self._mapping.check()
         return pixels
-
-    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:  # noqa: FBT001  # NumPy's protocol
-        """Return one view of all pixels, without a copy, for NumPy.
-
-        Where there is none, as TiffArray: LimitError above `limits.implicit_bytes`, ValueError if copy is False.
-        """
-        same = dtype is None or np.dtype(dtype) == self.dtype
-        if self._whole is None or copy or not same:
-            return super().__array__(dtype, copy)
-        return self[...]  # type: ignore[no-any-return]
 
     @property
     def tile_view(self) -> NDArray[Any]:

@@ -1,14 +1,15 @@
 """The process's threads: one pool for all files, made when it is first needed and anew after a fork.
 
-Work is shared by handing the same task to several threads. The caller waits where Ctrl-C can reach it, and does not
-wait any longer once it did: a task must hold on to whatever it touches. It waits on a queue and not for futures, whose
-locks are held by Python code: Ctrl-C at the wrong moment leaves them locked, and the threads that want to tell a result
-hang for good. Work that is asked for by a thread of the pool runs in that thread, since all others may be waiting for
-it.
+Work is shared by handing the same task to several threads, which see the caller's context, with NumPy's error state.
+The caller waits where Ctrl-C can reach it, and does not wait any longer once it did: a task must hold on to whatever it
+touches. It waits on a queue and not for futures, whose locks are held by Python code: Ctrl-C at the wrong moment leaves
+them locked, and the threads that want to tell a result hang for good. Work that is asked for by a thread of the pool
+runs in that thread, since all others may be waiting for it.
 """
 
 from __future__ import annotations
 
+import contextvars
 import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
@@ -83,13 +84,13 @@ class Running:
 
     def begin(self, task: Callable[[], None]) -> bool:
         """Have one more thread of the pool do the task; return whether there is one that does."""
-        ends, offer = self._ends, [task]
+        ends, offer, context = self._ends, [task], contextvars.copy_context()
 
         def work() -> None:
             if (taken := _take(offer)) is None:
                 return
             try:
-                taken()
+                context.run(taken)
             except BaseException as error:  # noqa: BLE001  # the caller raises it
                 ends.put(error)
             else:

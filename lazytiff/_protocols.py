@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lazytiff import _blocks, _cuts
+from lazytiff import _blocks, _cuts, _evaluate
 from lazytiff._array import BaseArray
 from lazytiff._dask import to_dask
+from lazytiff._functions import Elementwise
 from lazytiff._making import Operands, elementwise
+from lazytiff._memory import MemoryArray
 from lazytiff._npy import save_npy
 from lazytiff._stream import STREAMED, ufunc_reduce
 
@@ -71,27 +73,44 @@ def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: di
         raise TypeError(f"{ufunc.__name__}.at would change a copy of the pixels; assign with array[key] = ...")
     if method == "__call__" and ufunc.signature is None:
         return _call(ufunc, inputs, dict(kwargs))
-    return getattr(ufunc, method)(*map(_read, inputs), **_read_all(kwargs))
+    return _at_once(getattr(ufunc, method), inputs, kwargs)
+
+
+def _at_once(call: Callable[..., Any], inputs: tuple[Any, ...], options: Mapping[str, Any]) -> Any:
+    """Call NumPy with whole arrays; what it writes to arrays of files is written once all is computed."""
+    out = options.get("out", ())
+    if not any(isinstance(one, BaseArray) for one in out):
+        return call(*map(_read, inputs), **_read_all(dict(options)))
+    for one in out:
+        if isinstance(one, BaseArray):
+            one._require_writable()
+    memory = tuple(np.empty(one.shape, one.dtype) if isinstance(one, BaseArray) else one for one in out)
+    found = list(_as_tuple(call(*map(_read, inputs), **_read_all({**options, "out": memory}))))
+    for number, one in enumerate(out):
+        if isinstance(one, BaseArray):
+            one[...], found[number] = found[number], one
+    return found[0] if len(out) == 1 else tuple(found)
 
 
 def _call(ufunc: np.ufunc, inputs: tuple[Any, ...], options: dict[str, Any]) -> Any:
     """Return a view, or compute into arrays that are there."""
     out = options.pop("out", ())
     where = options.pop("where", True)
-    if any(map(_is_masked, inputs)):
-        return ufunc(*map(_read, inputs), **options)
     if where is not True and (not out or any(isinstance(one, BaseArray) for one in out)):
         raise TypeError("where= leaves elements as they are: it needs out=, a numpy.ndarray to leave them in")
-    if all(one is None for one in out):
+    is_masked = any(map(_is_masked, inputs))
+    if all(one is None for one in out) and not is_masked:
         return elementwise(ufunc, Operands(inputs), options)
     for one in out:
         if isinstance(one, BaseArray):
             one._require_writable()
-    if where is not True:
-        return ufunc(*map(_read, inputs), out=out, where=_read(where), **options)
-    operands = Operands([_apart(value, out) for value in inputs])
+    operands = [_apart(value, out) for value in inputs]
+    has_files = any(isinstance(value, BaseArray) for value in operands)
+    if where is not True or is_masked or not has_files or any(one is None for one in out):
+        kept = {**options, "out": out} if out else options
+        return _at_once(ufunc, tuple(operands), kept if where is True else {**kept, "where": where})
     casting = options.pop("casting", "same_kind")
-    views = _as_tuple(elementwise(ufunc, operands, {**options, "casting": casting}, out))
+    views = _as_tuple(elementwise(ufunc, Operands(operands), {**options, "casting": casting}, out))
     for view, target in zip(views, out, strict=True):
         _store(view, target)
     return out[0] if len(out) == 1 else out
@@ -119,13 +138,23 @@ def _store(view: Any, target: Any) -> None:
 
 def _apart(value: Any, out: Sequence[Any]) -> Any:
     """Return an operand whose elements do not change before they are read, while the results are written."""
-    if isinstance(value, BaseArray):
-        written = set[str]().union(*(one._paths for one in out if isinstance(one, BaseArray)))
-        mixed = any(value is not one for one in out) and value._paths & written
-        return np.asarray(value) if mixed else value
-    if isinstance(value, np.ndarray) and not value.flags.owndata:
-        return value.copy()
-    return value
+    if not isinstance(value, BaseArray | np.ndarray):
+        return value
+    array = value if isinstance(value, BaseArray) else MemoryArray(value)
+    targets = [one for one in out if one is not None and array._overlaps(one)]
+    if not targets or (len(out) == 1 and _keeps_places(array, targets[0])):
+        return value
+    return np.array(value)
+
+
+def _keeps_places(array: BaseArray, target: Any) -> bool:
+    """Tell whether an array needs no elements of the target but those at the same places: they are read just before."""
+    for one in _evaluate.order(array):
+        is_target = one is target or getattr(one, "_array", None) is target
+        is_alike = isinstance(getattr(one, "_function", None), Elementwise) and one.shape == target.shape
+        if not is_target and not is_alike and one._overlaps(target):
+            return False
+    return True
 
 
 def _as_tuple(found: Any) -> tuple[Any, ...]:
@@ -146,7 +175,7 @@ def _as_dask(value: Any) -> Any:
 
 def call_function(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """Do what __array_function__ is to do."""
-    if func in _CHANGING or any(isinstance(one, BaseArray) for one in _as_tuple(kwargs.get("out"))):
+    if func in _CHANGING or any(isinstance(one, BaseArray) for one in _as_tuple(_out_of(func, args, kwargs))):
         raise TypeError(f"numpy.{func.__name__} would change a copy of the pixels; assign with array[key] = ...")
     if func in _ABOUT:
         return func(*_exchanged(args, _stand_in), **_exchanged(dict(kwargs), _stand_in))
@@ -166,6 +195,14 @@ def _takes(method: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[st
     except TypeError:
         return False
     return True
+
+
+def _out_of(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
+    """Return the argument out of a function of NumPy's, wherever it stands."""
+    try:
+        return inspect.signature(func).bind(*args, **kwargs).arguments.get("out")
+    except (TypeError, ValueError):  # no such arguments, which func says better; no signature
+        return kwargs.get("out")
 
 
 def _read(value: Any) -> Any:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lazytiff import _blocks, _evaluate
-from lazytiff._array import BaseArray
+from lazytiff._array import MOST_VIEWS, BaseArray
 from lazytiff._cuts import count, longest
 from lazytiff._functions import Slice
 from lazytiff._tiff_array import TiffArray
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from lazytiff._gather import Request
     from lazytiff._tones import Tone
 
-MOST_VIEWS = 1000  # of views of views: who has more repeats something that is a reduction
 _SHOWN = 5  # functions in a text
 
 
@@ -45,10 +44,10 @@ class TiffView(TiffArray):
     ) -> None:
         self._function, self._sources = function, sources
         self._shape, self._dtype, self._axes = shape, dtype, axes
-        self._depth = 1 + max((getattr(source, "_depth", 0) for source in sources), default=0)
+        self._depth = 1 + max(source._depth for source in sources)
         if self._depth > MOST_VIEWS:
             raise LimitError(
-                f"{self!r} is a view of {self._depth - 1} views of each other. A loop that takes in one page after the "
+                f"{self!r} is a view of {MOST_VIEWS} views of each other. A loop that takes in one page after the "
                 f"other is a reduction, {_reduction(function)}; or compute what there is with copy()"
             )
         # What follows is the sources' at this moment, so that nobody has to go through all views again.
@@ -96,9 +95,13 @@ class TiffView(TiffArray):
 
     @property
     def channels(self) -> tuple[str, ...]:
-        """Names of the channels of the first array of all, while all are there."""
-        _, array = self._above()
-        return array.channels if array.sizes.get("C") == self.sizes.get("C") else ()
+        """Names of the channels of the first array of all, of those that are there; none where that axis is gone."""
+        above, array = self._above()
+        names = array.channels
+        for view in reversed(above):
+            if isinstance(view._function, Slice):
+                names = view._function.channels(view.base.axes, names)
+        return names
 
     def _above(self) -> tuple[list[TiffView], TiffArray]:
         """Return the views from this one down to the first array that is none, and that."""
@@ -128,7 +131,15 @@ class TiffView(TiffArray):
 
     @property
     def _paths(self) -> set[str]:
-        return set[str]().union(*(array._paths for array in _evaluate.order(self) if array is not self))
+        return set[str]().union(*(array._paths for array in self._roots))
+
+    def _overlaps(self, target: BaseArray | NDArray[Any]) -> bool:
+        return any(array._overlaps(target) for array in self._roots)
+
+    @property
+    def _roots(self) -> list[BaseArray]:
+        """All that it is made of and that is no view."""
+        return [array for array in _evaluate.order(self) if not isinstance(array, TiffView)]
 
     @property
     def _photometric(self) -> int:
@@ -140,8 +151,8 @@ class TiffView(TiffArray):
         return super()._tones(request)
 
     def _view(self) -> NDArray[Any] | None:
-        if not isinstance(self._function, Slice) or (whole := self.base._view()) is None:
-            return None
+        if not self.size or not isinstance(self._function, Slice) or (whole := self.base._view()) is None:
+            return None  # spans mean something only where there are elements
         return self._function.of(whole)
 
     def __getitem__(self, key: Any) -> Any:
