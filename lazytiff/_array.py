@@ -141,6 +141,10 @@ class BaseArray(ABC):
         """Return an array for each request, only to be looked at: perhaps a view of what the array has mapped."""
         return self._read(requests)
 
+    def _rank(self, _: Request, /) -> int:
+        """Return a number by which requests are in the order of the files: that of the first page that is needed."""
+        return 0
+
     def _view(self) -> NDArray[Any] | None:
         """Return all elements as a view of memory that the array has mapped; None where there is none."""
         return None

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from lazytiff import _ahead, _cuts, _pool, _progress
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -34,7 +34,7 @@ def each(
     *,
     request: Request | None = None,
     nbytes: int | None = None,
-    in_rows: bool = False,
+    order: Literal["array", "rows", "files"] = "array",
     least: int = 0,
     result_bytes: Callable[[Sequence[int]], int] = lambda _: 0,
     until: Callable[[], bool] | None = None,
@@ -43,14 +43,15 @@ def each(
 
     Boxes count positions of `request`, which is all of the array unless one is given. They depend on the array alone,
     not on the number of workers: what is added up block by block is the same everywhere. nbytes: of a block, instead of
-    BLOCK_BYTES. in_rows: blocks one behind the other make the array in C order. least: how many are done ahead,
-    whatever memory they take. result_bytes: what comes of a block of such lengths. until: asked after each block
+    BLOCK_BYTES. order: of the blocks: "array", C order of their beginnings; "rows": one behind the other they make the
+    array in C order; "files": as their first pages are in the files. least: how many are done ahead, whatever memory
+    they take. result_bytes: what comes of a block of such lengths. until: asked after each block
     whether the others are not needed.
     """
     request = whole(array) if request is None else request
     shape = tuple(map(len, request))
     cuts = [_cuts.cut_span(own, entry) for own, entry in zip(array._cuts, request, strict=True)]
-    cuts = (_cuts.group_rows if in_rows else _cuts.group)(shape, cuts, (nbytes or BLOCK_BYTES) // array._widest)
+    cuts = (_cuts.group_rows if order == "rows" else _cuts.group)(shape, cuts, (nbytes or BLOCK_BYTES) // array._widest)
     lengths = [_cuts.longest(c, size) for c, size in zip(cuts, shape, strict=True)]
     ahead = max(least, _ahead_of(array, max(math.prod(lengths) * array._widest, result_bytes(lengths))))
 
@@ -59,7 +60,10 @@ def each(
 
     total = math.prod(shape) * array.itemsize
     track = _progress.begin(total, what)
-    for box, result in _ahead.in_order(track.quietly(work), _cuts.boxes(shape, cuts), ahead):
+    boxes: Iterable[Box] = _cuts.boxes(shape, cuts)
+    if order == "files":
+        boxes = sorted(boxes, key=lambda box: array._rank(_cuts.within(request, box)))
+    for box, result in _ahead.in_order(track.quietly(work), boxes, ahead):
         yield box, result
         if until is not None and until():
             track.reach(total)

@@ -103,6 +103,9 @@ class FileArray(PickledArray):
         layout = self._layout
         return RGB if layout.photometric == YCBCR and layout.planes == 1 else layout.photometric
 
+    def _rank(self, request: Request, /) -> int:
+        return int(self._numbers[np.asarray(request[0])].min()) if self._has_pages else 0
+
     def _tones(self, request: Request) -> list[Tone]:
         pages = self._numbers[np.asarray(request[0] if self._has_pages else range(1))]
         return [tone_of_page(self._file.table, page) for page in pages.tolist()]

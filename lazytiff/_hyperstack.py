@@ -113,6 +113,10 @@ class HyperStack(TiffArray):
     def _photometric(self) -> int:
         return self.base._photometric
 
+    def _rank(self, request: Request, /) -> int:
+        planes = self._planes[np.ix_(*map(np.asarray, request[: len(self._dimensions.sizes)]))]
+        return int(planes[planes >= 0].min(initial=self._planes.max()))
+
     def _tones(self, request: Request) -> list[Tone]:
         count = len(self._dimensions.sizes)
         planes = self._planes[np.ix_(*map(np.asarray, request[:count]))]
@@ -182,6 +186,10 @@ class HyperStack(TiffArray):
         planes = None if self._dimensions.planes is None else self._dimensions.planes.tobytes()
         axes = self._dimensions.letters, self._dimensions.sizes
         return (type(self).__name__, *axes, planes, fill, *self.base._identity())
+
+    def explain(self) -> str:
+        """Tell in words how the pixels are stored and how they are read."""
+        return f"{self!r}\n{self.base.explain()}"
 
     def __repr__(self) -> str:
         missing = f", {self.missing} planes missing" if not self._has_all else ""

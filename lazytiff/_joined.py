@@ -64,6 +64,9 @@ class Joined(TiffArray):
         """Return that part, for a while."""
         raise NotImplementedError
 
+    def _rank(self, request: Request, /) -> int:
+        return int(min(request[self._axis]))  # parts are in the order of the joined array
+
     def _read(self, requests: Sequence[Request]) -> list[NDArray[Any]]:
         pieces: dict[int, list[_Piece]] = {}
         for number, request in enumerate(requests):

@@ -22,7 +22,7 @@ def save_npy(file: Any, array: BaseArray) -> None:
     header = {"descr": np.lib.format.dtype_to_descr(array.dtype), "fortran_order": False, "shape": array.shape}
     with nullcontext(file) if hasattr(file, "write") else open(_named(file), "wb") as stream:
         np.lib.format.write_array_header_1_0(stream, header)
-        for _, block in _blocks.each(array, lambda _, part: array._read([part])[0], "save", in_rows=True):
+        for _, block in _blocks.each(array, lambda _, part: array._read([part])[0], "save", order="rows"):
             stream.write(np.ascontiguousarray(block).data)
 
 

@@ -193,7 +193,7 @@ class ReducedArray(BaseArray):
         return _statistics.median(self)
 
     def iter_blocks(self, nbytes: int = 16 << 20) -> Iterator[tuple[tuple[slice, ...], NDArray[Any]]]:
-        """Yield (index, array) for all of the array, in the order of the file: `self[index]` is that array.
+        """Yield (index, array) for all of the array, in the order of pages in the files: `self[index]` is that array.
 
         nbytes: of an array, at the most; it is made of whole strips or tiles, of one at least. The next ones are read
         ahead by all workers, as many as make 64 MiB or one. Raises ValueError when nbytes is not positive.
@@ -204,5 +204,8 @@ class ReducedArray(BaseArray):
 
     def _iter_blocks(self, nbytes: int) -> Iterator[tuple[tuple[slice, ...], NDArray[Any]]]:
         if self.size:
-            for box, block in _blocks.each(self, lambda _, part: self._read([part])[0], "read", nbytes=nbytes, least=1):
+            found = _blocks.each(
+                self, lambda _, part: self._read([part])[0], "read", nbytes=nbytes, order="files", least=1
+            )
+            for box, block in found:
                 yield _cuts.slices(box), block

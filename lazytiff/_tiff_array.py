@@ -73,6 +73,10 @@ class TiffArray(NDArrayOperatorsMixin, ReducedArray):
             raise ValueError(f"{value!r} is no value of {self.dtype}")
         return self
 
+    def explain(self) -> str:
+        """Tell in words how the pixels are stored and how they are read."""
+        return repr(self)
+
     # ---- Views
 
     @property

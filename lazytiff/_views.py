@@ -150,6 +150,14 @@ class TiffView(TiffArray):
             return self.base._tones(self._function.ask(request, self._sources)[0])
         return super()._tones(request)
 
+    def _rank(self, request: Request, /) -> int:
+        array: TiffArray = self
+        while isinstance(array, TiffView):
+            asked = array._function.ask(request, array._sources)
+            request = asked[array._sources.index(array.base)]
+            array = array.base
+        return array._rank(request)
+
     def _view(self) -> NDArray[Any] | None:
         if not self.size or not isinstance(self._function, Slice) or (whole := self.base._view()) is None:
             return None  # spans mean something only where there are elements
@@ -189,6 +197,12 @@ class TiffView(TiffArray):
         arrays = _evaluate.order(self)
         numbers = {id(array): number for number, array in enumerate(arrays)}
         return _restore, ([_packed(array, numbers) for array in arrays],)
+
+    def explain(self) -> str:
+        """Tell in words what is computed, block by block, and how the arrays are read that it is computed of."""
+        arrays = (array for array in _evaluate.order(self) if isinstance(array, TiffArray))
+        found = [array.explain() for array in arrays if not isinstance(array, TiffView)]
+        return "\n".join([repr(self), f"computed where it is indexed, in chunks of {self.chunk_shape}", *found])
 
     def __repr__(self) -> str:
         above, array = self._above()
