@@ -28,19 +28,23 @@ class Variance:
 
     def __init__(self, source: np.dtype[Any], result: np.dtype[Any], total: int, ddof: float, *, root: bool) -> None:
         self._result = result
-        self._wide = np.result_type(np.float64, *(one for one in (source, result) if one.kind in "fc"))
         self._ddof, self._root = ddof, root
         self.casting: Any = "same_kind" if root else "unsafe"  # NumPy's root is a ufunc, and no reduction
         self._is_exact = source.kind in "bui" and source.itemsize <= np.dtype(np.int16).itemsize and total <= MOST_EXACT
-        self.width = 24 if self._is_exact else 16 + 2 * self._wide.itemsize
+        if self._is_exact:
+            self._wide = np.dtype(f"{'i' if source.kind == 'i' else 'u'}{2 * source.itemsize}")  # holds any square
+            self.width, self.result_width = self._wide.itemsize, 24
+        else:
+            self._wide = np.result_type(np.float64, *(one for one in (source, result) if one.kind in "fc"))
+            self.width, self.result_width = 2 * self._wide.itemsize, 16 + 2 * self._wide.itemsize
 
     def part(self, block: NDArray[Any], axes: Axes, where: Where, _: Box, /) -> Parts:
         """Return counts, and sums and sums of squares, or means and sums of the squares of distances from them."""
         number, chosen = count(block, axes, where), mask(where)
         if self._is_exact:
             sums = np.add.reduce(block, axes, np.int64, keepdims=True, **chosen)
-            wide = np.dtype(np.uint32) if block.dtype.kind != "i" else np.dtype(np.int32)
-            squares = np.add.reduce(np.multiply(block, block, dtype=wide), axes, np.int64, keepdims=True, **chosen)
+            squares = np.multiply(block, block, dtype=self._wide)
+            squares = np.add.reduce(squares, axes, np.int64, keepdims=True, **chosen)
             return number, sums, squares
         base = self._base(block, axes, number, chosen)
         distances = np.subtract(block, base, dtype=self._wide)
