@@ -34,6 +34,7 @@ def each(
     *,
     request: Request | None = None,
     nbytes: int | None = None,
+    width: int = 0,
     order: Literal["array", "rows", "files"] = "array",
     least: int = 0,
     result_bytes: Callable[[Sequence[int]], int] = lambda _: 0,
@@ -43,17 +44,18 @@ def each(
 
     Boxes count positions of `request`, which is all of the array unless one is given. They depend on the array alone,
     not on the number of workers: what is added up block by block is the same everywhere. nbytes: of a block, instead of
-    BLOCK_BYTES. order: of the blocks: "array", C order of their beginnings; "rows": one behind the other they make the
-    array in C order; "files": as their first pages are in the files. least: how many are done ahead, whatever memory
-    they take. result_bytes: what comes of a block of such lengths. until: asked after each block
-    whether the others are not needed.
+    BLOCK_BYTES. width: bytes of memory that the task takes for an element. order: of the blocks: "array", C order of
+    their beginnings; "rows": one behind the other they make the array in C order; "files": as their first pages are in
+    the files. least: how many are done ahead, whatever memory they take. result_bytes: what comes of a block of such
+    lengths. until: asked after each block whether the others are not needed.
     """
     request = whole(array) if request is None else request
     shape = tuple(map(len, request))
     cuts = [_cuts.cut_span(own, entry) for own, entry in zip(array._cuts, request, strict=True)]
-    cuts = (_cuts.group_rows if order == "rows" else _cuts.group)(shape, cuts, (nbytes or BLOCK_BYTES) // array._widest)
+    width = max(width, array._widest)
+    cuts = (_cuts.group_rows if order == "rows" else _cuts.group)(shape, cuts, (nbytes or BLOCK_BYTES) // width)
     lengths = [_cuts.longest(c, size) for c, size in zip(cuts, shape, strict=True)]
-    ahead = max(least, _ahead_of(array, max(math.prod(lengths) * array._widest, result_bytes(lengths))))
+    ahead = max(least, _ahead_of(array, max(math.prod(lengths) * width, result_bytes(lengths))))
 
     def work(box: Box) -> tuple[Box, Result]:
         return box, task(box, _cuts.within(request, box))

@@ -54,6 +54,8 @@ class Fold:
     """A ufunc over all elements; `settled`, where that is given, is a value that no further element changes."""
 
     casting: Any = "unsafe"  # of the result into `out`, as NumPy's reductions do it
+    width = 0  # bytes that are needed for each element, beside the block itself
+    result_width: int  # bytes of what a block makes for one result
 
     def __init__(
         self,
@@ -67,7 +69,7 @@ class Fold:
     ) -> None:
         """dtype: of the accumulator; again: the initial value may go into every block, as it makes no difference."""
         self._ufunc, self._dtype, self._result = ufunc, dtype, result
-        self.width = (dtype or result or np.dtype(np.float64)).itemsize  # bytes of what a block makes for one result
+        self.result_width = (dtype or result or np.dtype(np.float64)).itemsize
         self._settled = settled
         self._initial, self._again = initial or {}, again
 
@@ -108,7 +110,7 @@ class Mean(Fold):
 
     def __init__(self, result: np.dtype[Any]) -> None:
         super().__init__(np.add, accumulator(result), result)
-        self.width += np.dtype(np.int64).itemsize
+        self.result_width += np.dtype(np.int64).itemsize
 
     def part(self, block: NDArray[Any], axes: Axes, where: Where, box: Box, /) -> Parts:
         """Add up one block, and count."""
@@ -137,7 +139,7 @@ class Span(Fold):
 
     def __init__(self) -> None:
         super().__init__(np.maximum)
-        self.width *= 2
+        self.result_width *= 2
 
     def part(self, block: NDArray[Any], axes: Axes, _: Where, __: Box, /) -> Parts:
         """Return both of one block."""
@@ -157,7 +159,8 @@ class Place:
     """Where the first of the largest (or smallest) elements is: along one axis, or among all in C order."""
 
     casting: Any = "unsafe"
-    width = 16
+    width = 0
+    result_width = 16
 
     def __init__(self, shape: tuple[int, ...], axis: int | None, *, largest: bool) -> None:
         self._shape, self._axis = shape, axis

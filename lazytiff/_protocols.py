@@ -175,6 +175,9 @@ def _as_dask(value: Any) -> Any:
 
 def call_function(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """Do what __array_function__ is to do."""
+    kwargs = {name: value for name, value in kwargs.items() if value is not np._NoValue}  # which is not given
+    if func in _METHODS and "a" in kwargs and not args:
+        args = (kwargs.pop("a"),)
     if func in _CHANGING or any(isinstance(one, BaseArray) for one in _as_tuple(_out_of(func, args, kwargs))):
         raise TypeError(f"numpy.{func.__name__} would change a copy of the pixels; assign with array[key] = ...")
     if func in _ABOUT:

@@ -33,8 +33,7 @@ def counts(array: BaseArray) -> tuple[NDArray[Any], NDArray[np.int64]]:
         (block,) = array._peek([request])
         return np.bincount(block.ravel().astype(np.intp) - first, minlength=length)
 
-    room = _blocks.BLOCK_BYTES * array._widest // np.dtype(np.intp).itemsize  # NumPy counts integers of that size only
-    for _, found in _blocks.each(array, work, "count", nbytes=room):
+    for _, found in _blocks.each(array, work, "count", width=np.dtype(np.intp).itemsize):  # all that NumPy counts
         total += found
     return np.arange(first, first + length).astype(dtype), total
 

@@ -112,7 +112,7 @@ def stream(array: BaseArray, fold: Folding, axis: Any, out: Any, *, keepdims: bo
         (block,) = array._peek([request])
         return fold.part(block, axes, chosen.of(request), box)
 
-    found = _merged(partial(_blocks.each, array, work, "reduce", request=request), fold, axes, kept)
+    found = _merged(partial(_blocks.each, array, work, "reduce", request=request, width=fold.width), fold, axes, kept)
     result = fold.finish(found, reduced(shape, axes))
     if out is None:
         return result.reshape(left)[()]  # a scalar when no axis is left
@@ -138,7 +138,7 @@ def _merged(
     """Merge what comes of the blocks, one after the other."""
     state: Parts = ()
     blocks = each(
-        result_bytes=lambda lengths: fold.width * math.prod(np.delete(lengths, axes).tolist()),
+        result_bytes=lambda lengths: fold.result_width * math.prod(np.delete(lengths, axes).tolist()),
         until=lambda: fold.is_settled(state),
     )
     for box, part in blocks:

@@ -33,12 +33,16 @@ class Variance:
     def __init__(self, source: np.dtype[Any], result: np.dtype[Any], total: int, ddof: float, *, root: bool) -> None:
         """total: how many elements go into each result, at the most."""
         self._result = result
-        self._wide = np.result_type(np.float64, *(one for one in (source, result) if one.kind in "fc"))
         self._ddof, self._root = ddof, root
         self.casting: Any = "same_kind" if root else "unsafe"  # NumPy's root is a ufunc, and no reduction
         self._is_exact = source.kind in "bui" and source.itemsize <= np.dtype(np.int16).itemsize and total <= MOST_EXACT
-        self._is_narrow = total < _MOST_NARROW
-        self.width = (12 if self._is_narrow else 16) if self._is_exact else 16 + 2 * self._wide.itemsize
+        if self._is_exact:
+            self._wide = np.dtype(np.int32 if source.kind == "i" else np.uint32)  # holds any square
+            self._is_narrow = total < _MOST_NARROW
+            self.width, self.result_width = source.itemsize, 12 if self._is_narrow else 16
+        else:
+            self._wide = np.result_type(np.float64, *(one for one in (source, result) if one.kind in "fc"))
+            self.width, self.result_width = 2 * self._wide.itemsize, 16 + 2 * self._wide.itemsize
 
     def part(self, block: NDArray[Any], axes: Axes, where: Where, _: Box, /) -> Parts:
         """Return counts, and sums and sums of squares, or means and sums of the squares of distances from them."""
@@ -54,12 +58,11 @@ class Variance:
     def _sums(self, block: NDArray[Any], axes: Axes, where: Where) -> Parts:
         """Add up values and their squares, a slab at a time that stays in a cache of the processor."""
         shape = [1 if axis in axes else size for axis, size in enumerate(block.shape)]
-        wide = np.dtype(np.int32 if block.dtype.kind == "i" else np.uint32)
-        sums, squares = np.zeros(shape, wide if self._is_narrow else np.int64), np.zeros(shape, np.int64)
+        sums, squares = np.zeros(shape, self._wide if self._is_narrow else np.int64), np.zeros(shape, np.int64)
         mask_of_all = None if where is None else np.broadcast_to(where, block.shape)
         for along, slab in _slabs(block):
             place = ... if along in axes else slab
-            values, chosen = block[slab].astype(wide), mask(None if mask_of_all is None else mask_of_all[slab])
+            values, chosen = block[slab].astype(self._wide), mask(None if mask_of_all is None else mask_of_all[slab])
             sums[place] += np.add.reduce(values, axes, sums.dtype, keepdims=True, **chosen)
             values *= values
             squares[place] += np.add.reduce(values.astype(np.int64), axes, keepdims=True, **chosen)

@@ -197,6 +197,9 @@ def test_whole_numpy():
         assert_like(np.add.accumulate(img), np.add.accumulate(array))
         assert_like(np.amax(img, axis=0), np.amax(array, axis=0))
         assert_like(np.nanmax(img, axis=0), np.nanmax(array, axis=0))
+        assert_like(np.max(a=img, axis=0), np.max(a=array, axis=0))
+        nothing = {"keepdims": np._NoValue, "initial": np._NoValue, "where": np._NoValue}
+        assert_like(np.sum(img, axis=0, **nothing), np.sum(array, axis=0, **nothing))
         assert_like(np.average(img, axis=0), np.average(array, axis=0), 10)
 
 

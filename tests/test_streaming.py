@@ -2,6 +2,7 @@
 
 import gc
 import itertools
+import os
 import subprocess
 import sys
 import textwrap
@@ -389,7 +390,7 @@ CHILD = """
     import numpy as np
     import lazytiff
 
-    img = lazytiff.open(sys.argv[1], workers=2, cache_bytes=1 << 20)
+    img = lazytiff.open(sys.argv[1], workers=16, cache_bytes=1 << 20)
     img.lazy[:2].std(axis=0)  # libraries, threads
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     eval(sys.argv[2], {"img": img, "np": np})
@@ -434,7 +435,10 @@ def page_of(first, shared):
     ],
 )
 def test_bounded_memory(large, code):
-    """400 MiB are reduced in the budget of 64 MiB and the result, with room for NumPy's own copies of a block."""
+    """400 MiB are reduced by 16 threads in the budget, the result, and room for NumPy's own copies of blocks."""
     script = textwrap.dedent(CHILD)
-    done = subprocess.run([sys.executable, "-c", script, str(large), code], capture_output=True, text=True, check=True)
-    assert int(done.stdout) < 160
+    many = os.environ | {"LAZYTIFF_NUM_THREADS": "16"}
+    done = subprocess.run(
+        [sys.executable, "-c", script, str(large), code], env=many, capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) < 200
