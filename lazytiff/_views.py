@@ -43,6 +43,7 @@ class TiffView(TiffArray):
         axes: str,
     ) -> None:
         self._function, self._sources = function, sources
+        self._first = next(place for place, source in enumerate(sources) if isinstance(source, TiffArray))
         self._shape, self._dtype, self._axes = shape, dtype, axes
         self._depth = 1 + max(source._depth for source in sources)
         if self._depth > MOST_VIEWS:
@@ -61,7 +62,7 @@ class TiffView(TiffArray):
     @property
     def base(self) -> TiffArray:
         """The first array of files that it is a view of."""
-        return next(source for source in self._sources if isinstance(source, TiffArray))
+        return self._sources[self._first]  # type: ignore[return-value]  # as that number says
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -153,8 +154,7 @@ class TiffView(TiffArray):
     def _rank(self, request: Request, /) -> int:
         array: TiffArray = self
         while isinstance(array, TiffView):
-            asked = array._function.ask(request, array._sources)
-            request = asked[array._sources.index(array.base)]
+            request = array._function.ask(request, array._sources)[array._first]
             array = array.base
         return array._rank(request)
 
