@@ -56,12 +56,25 @@ def many_pages(path: Path, count: int, side: int, gap: int = 0, dtype: str = "u1
                 file.write(record.tobytes())
 
 
-def microscope(path: Path, compression: str | None, *, predictor: bool = False, count: int = 50) -> None:
-    """Write count pages of 1024 x 1024 uint16: soft bright spots that drift, with the noise of counted photons."""
+def microscope(
+    path: Path, compression: str | None, *, predictor: bool = False, count: int = 50, rounds: int = 1
+) -> None:
+    """Write pages of 1024 x 1024 uint16: soft bright spots that drift, with the noise of counted photons.
+
+    count: of different pages, which are written again in each of the rounds.
+    """
     import tifffile  # noqa: PLC0415  # so that a process that measures without it does not pay for it
 
+    pages = _spots(count, 1024)
     tifffile.imwrite(
-        path, _spots(count, 1024), compression=compression, predictor=predictor, photometric="minisblack", metadata=None
+        path,
+        (page for _ in range(rounds) for page in pages),
+        shape=(rounds * count, *pages.shape[1:]),
+        dtype=pages.dtype,
+        compression=compression,
+        predictor=predictor,
+        photometric="minisblack",
+        metadata=None,
     )
 
 

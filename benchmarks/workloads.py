@@ -265,6 +265,16 @@ WORKLOADS = [
     ),
     Workload("files-max", "the maximum of all pages of these files", *FILES, many.maximum, many.maximum_peer),
     reduce("project-max", "maximum projection", lazily.maximum, lazily.maximum_peer, 2.5),
+    Workload(
+        "project-max-2000",
+        "maximum projection of ten times as many pages, 2,000: the memory is the same",
+        "microscope-deflate-predictor-2000.tif",
+        partial(files.microscope, compression="deflate", predictor=True, count=200, rounds=10),
+        lazily.maximum,
+        lazily.maximum_peer,
+        faster=2.5,
+        megabytes=110,
+    ),
     reduce("project-std", "standard deviation along the pages", lazily.deviation, lazily.deviation_peer, 2.5),
     reduce("scaled-max", "maximum of a view in float32", lazily.scaled, lazily.scaled_peer, 2),
     append_small(
