@@ -77,9 +77,10 @@ def ufunc_reduce(
     where: Any = True,
 ) -> Any:
     """Do as ufunc.reduce."""
-    given = {} if initial is NOTHING else {"initial": initial}
     if not array.size:
-        return ufunc.reduce(empty(array), axis, dtype, out, keepdims, **given, where=np.asarray(where))  # type: ignore[call-arg]  # "initial"
+        given = {} if initial is NOTHING else {"initial": initial}
+        given |= {} if where is True else {"where": np.asarray(where)}  # with a mask, NumPy wants an initial value
+        return ufunc.reduce(empty(array), axis, dtype, out, keepdims, **given)  # type: ignore[call-arg]  # "initial"
     if isinstance(out, tuple):
         (out,) = out
     made = fold(array, ufunc, dtype, out, initial, whole=axis is None)
