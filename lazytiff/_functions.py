@@ -220,7 +220,8 @@ class Slice(Function):
         for axis in self.layout:
             items += [None] if axis is None else [*[0] * (axis - next_axis), slice(None)]
             next_axis = next_axis if axis is None else axis + 1
-        return indexed(array, self.spans)[(*items, *[0] * (len(self.spans) - next_axis))]  # type: ignore[no-any-return]
+        items += [0] * (len(self.spans) - next_axis)
+        return indexed(array, self.spans)[(*items, ...)]
 
     def resolution(self, axes: str, known: Mapping[str, Step]) -> dict[str, Step]:
         """Return how far apart neighbours are now, of what is known of the source's axes."""

@@ -83,8 +83,8 @@ def ufunc_reduce(
     where: Any = True,
 ) -> Any:
     """Do as ufunc.reduce."""
-    given = {} if initial is NOTHING else {"initial": initial}
     if not array.size:
+        given = {} if initial is NOTHING else {"initial": initial}
         return ufunc.reduce(empty(array), axis, dtype, out, keepdims, **given, **read_mask(where))  # type: ignore[call-arg]  # "initial"
     if isinstance(out, tuple):
         (out,) = out

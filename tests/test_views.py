@@ -142,7 +142,7 @@ def changed(block):
 
 def transposed(block):
     """Return an array in another order of memory."""
-    return np.ascontiguousarray(block.T).T > 5
+    return block.T.copy().T > 5
 
 
 def added(block, other):
@@ -349,6 +349,16 @@ def test_any_chain_long(arrays, data):
 # ---- Axes that are gone, and elements that there are none of
 
 
+@pytest.mark.parametrize("kind", ["mapped r", "mapped c"])
+def test_no_axes_of_what_is_mapped(arrays, kind):
+    """One element of what is mapped is a view without axes, too."""
+    one = arrays[kind][0].lazy[2, 3, 4]
+    for found in (one.copy(), np.asarray(one), np.transpose(one), one[...]):
+        helper.assert_same(found, np.asarray(STACK[2, 3, 4]))
+    helper.assert_same(one[()], STACK[2, 3, 4])
+    assert np.shares_memory(np.asarray(one), np.asarray(arrays[kind][0]))
+
+
 @pytest.mark.parametrize("kind", ["strips", "mapped r"])
 def test_no_axes(arrays, kind):
     """One element is an array without axes: it computes, reduces, and has no length, as NumPy's."""
@@ -363,6 +373,17 @@ def test_no_axes(arrays, kind):
         len(one)
     with pytest.raises(TypeError):
         iter(one)
+
+
+def test_reductions_of_nothing(arrays):
+    """Of an array without elements, reductions have NumPy's results, and its errors."""
+    lazy, eager = arrays["strips"][0].lazy[:, :0], STACK[:, :0]
+    for name in REDUCTIONS[:-3]:
+        for axis in (0, 2, (0, 2), ()):
+            assert_equal(reduced(name, axis, keepdims=False)(lazy), reduced(name, axis, keepdims=False)(eager), name)
+    for axis in (None, 1, (0, 1)):
+        with pytest.raises(ValueError, match="identity"):
+            np.max(lazy, axis=axis)
 
 
 def test_median_of_booleans(arrays):
