@@ -41,6 +41,7 @@ _METHODS = {
     np.count_nonzero: "count_nonzero",
     np.histogram: "histogram",
     np.median: "median",
+    np.percentile: "percentile",
     np.quantile: "quantile",
 }
 # These ask for shape and dtype and no more, so that an array without memory will do.

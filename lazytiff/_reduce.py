@@ -186,6 +186,12 @@ class ReducedArray(BaseArray):
             return np.quantile(np.asarray(self), q)
         return _statistics.quantile(self, q)
 
+    def percentile(self, q: Any) -> Any:
+        """Return the percentiles q (from 0 to 100) of all elements, as `numpy.percentile`; memory: see `quantile`."""
+        if not self.size or not _statistics.is_countable(self.dtype):
+            return np.percentile(np.asarray(self), q)
+        return _statistics.quantile(self, np.true_divide(q, 100))
+
     def median(self) -> Any:
         """Return the median of all elements, as `numpy.median`; as for memory, see `quantile`."""
         if not self.size or not _statistics.is_countable(self.dtype):

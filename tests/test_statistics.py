@@ -138,6 +138,10 @@ def test_quantile(dtype, fractions):
         expected = outcome(lambda: np.quantile(array, fractions))
         assert_like(outcome(lambda: img.quantile(fractions)), expected)
         assert_like(outcome(lambda: np.quantile(img, fractions)), expected)
+        percents = np.multiply(fractions, 50)  # of which some are no percents of anything, as some are no fractions
+        expected = outcome(lambda: np.percentile(array, percents))
+        assert_like(outcome(lambda: img.percentile(percents)), expected)
+        assert_like(outcome(lambda: np.percentile(img, percents)), expected)
 
 
 @pytest.mark.parametrize("fractions", BAD_FRACTIONS, ids=str)
