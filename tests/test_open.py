@@ -191,7 +191,7 @@ def test_assignment():
                 img[key] = 1
         np.testing.assert_array_equal(img, STACK)
         with pytest.raises(ValueError, match=r"copy\(\)"):
-            img += 1
+            img += 1  # noqa: PLW2901  # which is refused
 
 
 def test_implicit_conversion_is_bounded(monkeypatch):
