@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from lazytiff._array import BaseArray
     from lazytiff._cuts import Cuts
     from lazytiff._gather import Entry, Request
+    from lazytiff._tones import Tones
 
     Blocks = Sequence[NDArray[Any]]
     Sources = Sequence[BaseArray]
@@ -53,6 +54,10 @@ class Function(ABC):
     def photometric(self, source: BaseArray) -> int:
         """Return what the view's samples are, as PhotometricInterpretation: colours stay colours."""
         return RGB if source._photometric == RGB else MIN_IS_BLACK
+
+    def tones(self, _: Request, __: Sources, /) -> Tones | None:
+        """Return how the view's samples are read; None: all bits of its dtype count."""
+        return None
 
     @abstractmethod
     def takes_lists(self, shape: tuple[int, ...], sources: Sources, /) -> bool:
@@ -168,6 +173,11 @@ class Slice(Function):
     def make(self, request: Request, blocks: Blocks, _: Sources, /) -> NDArray[Any]:
         """Leave out axes, and put in others."""
         return blocks[0].reshape(tuple(map(len, request)))
+
+    def tones(self, request: Request, sources: Sources, /) -> Tones:
+        """Return the source's."""
+        tones = sources[0]._tones(self.ask(request, sources)[0])
+        return tones.reshape([1 if axis is None else tones.shape[axis] for axis in self.layout])
 
     def cuts(self, _: tuple[int, ...], sources: Sources, /) -> tuple[Cuts, ...]:
         """Cut spans where the source is cut."""
