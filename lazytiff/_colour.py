@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lazytiff._functions import Elementwise, Function
-from lazytiff._tones import COLOURS, GRAY, MIN_IS_BLACK, MIN_IS_WHITE, PALETTE, RGB
+from lazytiff._tones import COLOURS, GRAY, MIN_IS_BLACK, MIN_IS_WHITE, MIXED, PALETTE, RGB
 from lazytiff.errors import UnsupportedTiffError
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 _LUMA = 0.299, 0.587, 0.114
 _OTHERS = {
+    MIXED: "an array of several colour models",
     5: "CMYK",
     6: "YCbCr in separate planes",
     8: "CIE L*a*b*",
@@ -134,8 +135,14 @@ class Upright(Elementwise):
         super().__init__(_upside_down, "upright", {})
 
     def make(self, request: Request, blocks: Blocks, sources: Sources, /) -> NDArray[Any]:
-        """Turn each page by its own bits."""
-        return _by_tone(blocks[0], sources[0]._tones(request), _upside_down)
+        """Turn each page by its own bits; of several samples the first, as the others are no gray values."""
+        block, tones = blocks[0], sources[0]._tones(request)
+        if not sources[0].axes.endswith("S"):
+            return _by_tone(block, tones, _upside_down)
+        gray_ones = np.asarray(request[-1]) == 0
+        made = block.astype(block.dtype.newbyteorder("="))
+        made[..., gray_ones] = _by_tone(block[..., gray_ones], tones, _upside_down)
+        return made
 
     def tones(self, request: Request, sources: Sources, /) -> Tones:
         """Return the source's: as many bits count as before."""

@@ -13,7 +13,7 @@ import numpy as np
 
 from lazytiff._cuts import broadcast_request, composed, cut_span, indexed
 from lazytiff._dimensions import Step
-from lazytiff._tones import MIN_IS_BLACK, RGB
+from lazytiff._tones import GRAY, MIN_IS_BLACK, PALETTE, RGB
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -212,10 +212,11 @@ class Slice(Function):
         return {letter: Step(step.value * kept[letter], step.unit) for letter, step in known.items() if letter in kept}
 
     def photometric(self, source: BaseArray) -> int:
-        """Return the source's, as long as its first samples are there along the last axis."""
+        """Return the source's, as long as the samples that it is about are there: the first, or all along the end."""
         axis = source.axes.find("S")
         if axis < 0:
             return source._photometric
         span = self.spans[axis]
-        whole = self.layout[-1:] == (axis,) and span[:1] == range(1) and span.step == 1
-        return source._photometric if whole or source._photometric < RGB else MIN_IS_BLACK
+        whole = self.layout[-1:] == (axis,) and span.step == 1
+        there = span[:1] == range(1) and (whole or source._photometric in {*GRAY, PALETTE})
+        return source._photometric if there else MIN_IS_BLACK

@@ -14,7 +14,7 @@ from lazytiff import _pool
 from lazytiff._cuts import join_cuts
 from lazytiff._dimensions import free_letter
 from lazytiff._tiff_array import TiffArray
-from lazytiff._tones import MIN_IS_BLACK, alike
+from lazytiff._tones import GRAY, MIN_IS_BLACK, MIN_IS_WHITE, MIXED, alike
 from lazytiff.errors import FrameTypeError
 
 if TYPE_CHECKING:
@@ -211,7 +211,9 @@ class JoinedArrays(Joined):
     @property
     def _photometric(self) -> int:
         found = {array._photometric for array in self.base}
-        return found.pop() if len(found) == 1 else MIN_IS_BLACK
+        if len(found) == 1:
+            return found.pop()
+        return MIN_IS_BLACK if found <= GRAY - {MIN_IS_WHITE} else MIXED
 
     @property
     def resolution(self) -> dict[str, Step]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 MIN_IS_WHITE, MIN_IS_BLACK, RGB, PALETTE, MASK, YCBCR = 0, 1, 2, 3, 4, 6  # PhotometricInterpretation, TIFF 6.0
 GRAY = frozenset({MIN_IS_WHITE, MIN_IS_BLACK, MASK})
+MIXED = -1  # of arrays that were joined, and mean different things
 COLOURS = 3  # red, green, blue
 COLOR_MAP = 320
 _INTEGERS = {BYTE, SHORT, LONG, SBYTE, SSHORT, SLONG}  # which writers take for SHORT

@@ -274,6 +274,18 @@ def test_slices_of_palettes():
         assert_same(img.rgb()[..., [2, 0]], colours[..., [2, 0]])
 
 
+def test_palette_with_alpha():
+    """Samples beside the indices are left out; the first sample alone is of the palette, others are gray."""
+    palette, values = color_map(8)
+    array = some_pixels((ROWS, COLUMNS, 2), "u1", 8)
+    with opened(page(array, tags={262: PALETTE, COLOR_MAP: values, 338: (2,)})) as img:
+        for view in (img, img.channel(0)):
+            check(view.rgb(), palette[array[..., 0]], "YXS")
+            check(view.gray(), weighed(palette[array[..., 0]]), "YX")
+            check(view.normed(), fractions(palette[array[..., 0]], 16), "YXS")
+        check(img.channel(1).gray(), array[..., 1], "YX")
+
+
 def test_functions_of_indices_are_no_indices():
     """What is computed of palette indices is gray: it has no colours any more."""
     made, _ = palette_stack(8)
@@ -391,6 +403,22 @@ def test_luma_does_not_depend_on_the_block():
             assert_same(gray[row], whole[row])
             assert_same(gray[row, 3:], whole[row, 3:])
             assert [gray[row, column] for column in range(0, 61, 7)] == whole[row, ::7].tolist()
+
+
+@pytest.mark.parametrize("photometric", [BLACK, WHITE])
+def test_gray_with_alpha(photometric):
+    """Samples beside gray are left out; min-is-white is about gray alone."""
+    stack = some_pixels((5, ROWS, COLUMNS, 2), "u2", 12)
+    expected = upright(stack, 12) if photometric == WHITE else stack
+    expected[..., 1] = stack[..., 1]
+    with opened(*(page(one, bits=12, tags={262: photometric, 338: (2,)}) for one in stack)) as img:
+        check_all(img.gray(), expected[..., 0], "IYX")
+        check_all(img.rgb(), thrice(expected[..., 0]), "IYXS")
+        check_all(img.normed(), fractions(expected, 12), "IYXS")
+        assert_same(img.normed()[2, ..., ::-1], fractions(expected, 12)[2, ..., ::-1])
+        assert_same(img.normed()[..., 1], fractions(expected, 12)[..., 1])
+        for number in (0, 1):
+            check(img.channel(number).gray(), expected[..., number], "IYX")
 
 
 def test_mask():
@@ -613,6 +641,25 @@ def test_joined_bits(axis):
         check(both.normed(), np.concatenate(parts, axis))
         check(both.rgb().normed(), thrice(np.concatenate(parts, axis)))
         check(lazytiff.concatenate([first.gray(), second.gray()], axis).normed(), np.concatenate(parts, axis))
+
+
+def test_joined_colours():
+    """Parts that mean different things are no array of colours; views of them that mean the same are."""
+    made, colours = palette_stack(8, 2)
+    gray = some_pixels((2, ROWS, COLUMNS), "u1", 8)
+    black, white = [page(one) for one in gray], [page(one, tags={262: WHITE}) for one in gray]
+    with opened(*made) as palette, opened(*black) as dark, opened(*white) as bright:
+        for parts in ([palette, dark], [dark, bright], [bright, palette]):
+            both = lazytiff.concatenate(parts)
+            assert_same(both[1], parts[0][1])
+            for method in (both.rgb, both.gray, both.normed):
+                with pytest.raises(UnsupportedTiffError, match="several colour models"):
+                    method()
+        check(lazytiff.concatenate([dark, bright.gray()]).gray(), np.concatenate([gray, upright(gray, 8)]))
+        check(
+            lazytiff.concatenate([palette.gray(), palette.gray()]).rgb(), thrice(weighed(np.concatenate([colours] * 2)))
+        )
+        check(lazytiff.stack([palette.rgb(), palette.rgb()]).gray(), np.stack([weighed(colours)] * 2))
 
 
 # ---- What it takes
