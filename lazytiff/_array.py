@@ -11,7 +11,7 @@ from lazytiff import _progress
 from lazytiff._cuts import count
 from lazytiff._indexing import plan
 from lazytiff._limits import limits
-from lazytiff._tones import MIN_IS_BLACK, tone_of
+from lazytiff._tones import MIN_IS_BLACK, alike, tone_of
 from lazytiff.errors import LimitError
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from lazytiff._cuts import Cuts
     from lazytiff._indexing import Request
-    from lazytiff._tones import Tone
+    from lazytiff._tones import Tones
 
 
 MOST_VIEWS = 1000  # of views of views: who has more repeats something that can be said at once
@@ -133,9 +133,9 @@ class BaseArray(ABC):
         """What the samples are, as PhotometricInterpretation."""
         return MIN_IS_BLACK
 
-    def _tones(self, _: Request, /) -> list[Tone]:
-        """Return how samples are read of each plane of a request, in C order of the axes before Y; or one for all."""
-        return [tone_of(1 if self.dtype.kind == "b" else 8 * self.itemsize)]
+    def _tones(self, _: Request, /) -> Tones:
+        """Return how the samples of a request are read."""
+        return alike(tone_of(1 if self.dtype.kind == "b" else 8 * self.itemsize), self.ndim)
 
     def _peek(self, requests: Sequence[Request]) -> list[NDArray[Any]]:
         """Return an array for each request, only to be looked at: perhaps a view of what the array has mapped."""

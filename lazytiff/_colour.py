@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lazytiff._functions import Elementwise, Function
-from lazytiff._tones import COLOURS, MASK, MIN_IS_BLACK, MIN_IS_WHITE, PALETTE, RGB
+from lazytiff._tones import COLOURS, GRAY, MIN_IS_BLACK, MIN_IS_WHITE, MIXED, PALETTE, RGB
 from lazytiff.errors import UnsupportedTiffError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from numpy.typing import NDArray
 
@@ -24,10 +24,17 @@ if TYPE_CHECKING:
     from lazytiff._functions import Blocks, Sources
     from lazytiff._gather import Request
     from lazytiff._tiff_array import TiffArray
-    from lazytiff._tones import Tone
+    from lazytiff._tones import Tone, Tones
 
-_LUMA = np.array([0.299, 0.587, 0.114])
-_GRAY = {MIN_IS_WHITE, MIN_IS_BLACK, MASK}
+_LUMA = 0.299, 0.587, 0.114
+_OTHERS = {
+    MIXED: "an array of several colour models",
+    5: "CMYK",
+    6: "YCbCr in separate planes",
+    8: "CIE L*a*b*",
+    9: "ICC L*a*b*",
+    10: "ITU L*a*b*",
+}
 _FLOAT32_BITS = 24  # integers of so many bits are float32 values, so that their quotients are rounded only once
 
 
@@ -38,7 +45,8 @@ def rgb(array: TiffArray) -> TiffArray:
         return array
     if photometric == PALETTE:
         return _view(array, Lookup(), (*array.shape, COLOURS), np.dtype(np.uint16), array.axes + "S")
-    return _view(_upright(array), Repeated(), (*array.shape, COLOURS), array.dtype, array.axes + "S")
+    dtype = array.dtype.newbyteorder("=")
+    return _view(_upright(array), Repeated(), (*array.shape, COLOURS), dtype, array.axes + "S")
 
 
 def gray(array: TiffArray) -> TiffArray:
@@ -81,10 +89,11 @@ def _checked(array: TiffArray) -> int:
     has_samples = array.axes.endswith("S")
     if found == RGB and (not has_samples or array.shape[-1] < COLOURS):
         raise UnsupportedTiffError(f"{array!r}: red, green and blue are not all there")
-    if found in {*_GRAY, RGB, PALETTE} and has_samples == ("S" in array.axes):
+    if found == PALETTE and array.dtype.kind not in "bui":
+        raise UnsupportedTiffError(f"{array!r}: palette indices are integers, and {array.dtype} is none")
+    if found in {*GRAY, RGB, PALETTE} and has_samples == ("S" in array.axes):
         return found
-    names = {5: "CMYK", 6: "YCbCr in separate planes", 8: "CIE L*a*b*", 9: "ICC L*a*b*", 10: "ITU L*a*b*"}
-    name = names.get(found, f"photometric interpretation {found}")
+    name = _OTHERS.get(found, f"photometric interpretation {found}")
     raise UnsupportedTiffError(
         f"{array!r}: {name} is not converted; index the array for the samples as they are stored"
     )
@@ -101,15 +110,22 @@ def _view(array: TiffArray, function: Function, shape: tuple[int, ...], dtype: n
     return array._view_type(function, (array,), shape, dtype, axes)
 
 
-def _by_tone(
-    block: NDArray[Any], tones: Sequence[Tone], function: Callable[[NDArray[Any], Tone], NDArray[Any]]
-) -> NDArray[Any]:
-    """Call the function for the block, or for each plane when they have tones of their own."""
-    if all(tone is tones[0] for tone in tones):
-        return function(block, tones[0])
-    planes = block.reshape(len(tones), -1)
-    made = np.stack([function(plane, tone) for plane, tone in zip(planes, tones, strict=True)])
-    return made.reshape(block.shape + made.shape[2:])
+def _by_tone(block: NDArray[Any], tones: Tones, function: Callable[[NDArray[Any], Tone], NDArray[Any]]) -> NDArray[Any]:
+    """Call the function for the block, or for each of its parts that have tones of their own."""
+    first = tones.flat[0]
+    if all(tone is first for tone in tones.flat):
+        return function(block, first)
+    made: NDArray[Any] | None = None
+    for place, tone in np.ndenumerate(tones):
+        where = tuple(
+            slice(at, at + 1) if size > 1 else slice(None) for at, size in zip(place, tones.shape, strict=True)
+        )
+        part = function(block[where], tone)
+        if made is None:
+            made = np.empty(block.shape + part.shape[block.ndim :], part.dtype)
+        made[where] = part
+    assert made is not None  # noqa: S101  # there is a first tone
+    return made
 
 
 class Upright(Elementwise):
@@ -118,8 +134,18 @@ class Upright(Elementwise):
     name = "upright"
 
     def make(self, request: Request, blocks: Blocks, sources: Sources, /) -> NDArray[Any]:
-        """Turn each page by its own bits."""
-        return _by_tone(blocks[0], sources[0]._tones(request), _upside_down)
+        """Turn each page by its own bits; of several samples the first, as the others are no gray values."""
+        block, tones = blocks[0], sources[0]._tones(request)
+        if not sources[0].axes.endswith("S"):
+            return _by_tone(block, tones, _upside_down)
+        gray_ones = np.asarray(request[-1]) == 0
+        made = block.astype(block.dtype.newbyteorder("="))
+        made[..., gray_ones] = _by_tone(block[..., gray_ones], tones, _upside_down)
+        return made
+
+    def tones(self, request: Request, sources: Sources, /) -> Tones:
+        """Return the source's: as many bits count as before."""
+        return sources[0]._tones(request)
 
     def photometric(self, _: BaseArray) -> int:
         """Return what it is now."""
@@ -180,7 +206,12 @@ class Repeated(Recoloured):
 
     def make(self, request: Request, blocks: Blocks, _: Sources, /) -> NDArray[Any]:
         """Repeat each value."""
-        return np.repeat(blocks[0][..., np.newaxis], len(request[-1]), axis=-1)
+        native = np.asarray(blocks[0], blocks[0].dtype.newbyteorder("="))
+        return np.repeat(native[..., np.newaxis], len(request[-1]), axis=-1)
+
+    def tones(self, request: Request, sources: Sources, /) -> Tones:
+        """Return the source's: as many bits count as before."""
+        return sources[0]._tones(request[:-1])[..., np.newaxis]
 
 
 class Lookup(Recoloured):
@@ -191,7 +222,7 @@ class Lookup(Recoloured):
     def make(self, request: Request, blocks: Blocks, sources: Sources, /) -> NDArray[Any]:
         """Look each index up in its page's ColorMap."""
         tones = sources[0]._tones(request[:-1])
-        return _by_tone(blocks[0], tones, lambda block, tone: _colours(tone)[:, np.asarray(request[-1])][block])
+        return _by_tone(blocks[0], tones, lambda block, tone: _look_up(_colours(tone)[:, request[-1]], block))
 
 
 class LookupGray(Elementwise):
@@ -205,7 +236,12 @@ class LookupGray(Elementwise):
 
 
 def _look_up_luma(block: NDArray[Any], tone: Tone) -> NDArray[Any]:
-    return np.asarray(luma(_colours(tone))[block])
+    return _look_up(luma(_colours(tone)), block)
+
+
+def _look_up(table: NDArray[Any], block: NDArray[Any]) -> NDArray[Any]:
+    """Return the table's rows of those indices, which may be bool."""
+    return np.take(table, block, axis=0)
 
 
 def _colours(tone: Tone) -> NDArray[np.uint16]:
@@ -216,7 +252,10 @@ def _colours(tone: Tone) -> NDArray[np.uint16]:
 
 def luma(pixels: NDArray[Any]) -> NDArray[Any]:
     """Return the luma of colours along the last axis, in their dtype."""
-    found = pixels[..., :COLOURS] @ _LUMA
+    wide = np.result_type(pixels.dtype, np.float64)
+    found, *others = (np.multiply(pixels[..., number], weight, dtype=wide) for number, weight in enumerate(_LUMA))
+    for other in others:  # one after the other, wherever the block begins: the order decides about halves
+        found = found + other
     if pixels.dtype.kind in "biu":
         found = np.rint(found)
     return np.asarray(found, pixels.dtype.newbyteorder("="))
@@ -234,6 +273,10 @@ class Luma(Function):
     def make(self, _: Request, blocks: Blocks, __: Sources, /) -> NDArray[Any]:
         """Weigh them."""
         return luma(blocks[0])
+
+    def tones(self, request: Request, sources: Sources, /) -> Tones:
+        """Return the source's: as many bits count as before."""
+        return sources[0]._tones((*request, range(1)))[..., 0]
 
     def cuts(self, _: tuple[int, ...], sources: Sources, /) -> tuple[Cuts, ...]:
         """Return the source's."""

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from lazytiff._indexing import Request
     from lazytiff._pages import FrameType, Layout
     from lazytiff._tags import Tags
-    from lazytiff._tones import Tone
+    from lazytiff._tones import Tones
 
 
 class FileArray(PickledArray):
@@ -106,9 +106,10 @@ class FileArray(PickledArray):
     def _rank(self, request: Request, /) -> int:
         return int(self._numbers[np.asarray(request[0])].min()) if self._has_pages else 0
 
-    def _tones(self, request: Request) -> list[Tone]:
+    def _tones(self, request: Request) -> Tones:
         pages = self._numbers[np.asarray(request[0] if self._has_pages else range(1))]
-        return [tone_of_page(self._file.table, page) for page in pages.tolist()]
+        tones = [tone_of_page(self._file.table, page) for page in pages.tolist()]
+        return np.array(tones, object).reshape(-1, *(1,) * (len(request) - 1))
 
     def _read(self, requests: Sequence[Request]) -> list[NDArray[Any]]:
         wants = [self._want(request) for request in requests]

@@ -14,7 +14,7 @@ import numpy as np
 from lazytiff._cuts import broadcast_request, composed, cut_span, indexed
 from lazytiff._dask import token
 from lazytiff._dimensions import Step
-from lazytiff._tones import MIN_IS_BLACK, RGB
+from lazytiff._tones import GRAY, MIN_IS_BLACK, PALETTE, RGB
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lazytiff._array import BaseArray
     from lazytiff._cuts import Cuts
     from lazytiff._gather import Entry, Request
+    from lazytiff._tones import Tones
 
     Blocks = Sequence[NDArray[Any]]
     Sources = Sequence[BaseArray]
@@ -58,6 +59,10 @@ class Function(ABC):
     def photometric(self, source: BaseArray) -> int:
         """Return what the view's samples are, as PhotometricInterpretation: colours stay colours."""
         return RGB if source._photometric == RGB else MIN_IS_BLACK
+
+    def tones(self, _: Request, __: Sources, /) -> Tones | None:
+        """Return how the view's samples are read; None: all bits of its dtype count."""
+        return None
 
     @abstractmethod
     def takes_lists(self, shape: tuple[int, ...], sources: Sources, /) -> bool:
@@ -195,6 +200,11 @@ class Slice(Function):
         """Leave out axes, and put in others."""
         return blocks[0].reshape(tuple(map(len, request)))
 
+    def tones(self, request: Request, sources: Sources, /) -> Tones:
+        """Return the source's."""
+        tones = sources[0]._tones(self.ask(request, sources)[0])
+        return tones.reshape([1 if axis is None else tones.shape[axis] for axis in self.layout])
+
     def cuts(self, _: tuple[int, ...], sources: Sources, /) -> tuple[Cuts, ...]:
         """Cut spans where the source is cut."""
         own = sources[0]._cuts
@@ -236,10 +246,11 @@ class Slice(Function):
         return tuple(name for at in self.spans[axis] for name in names[at : at + 1]) if axis in self.layout else ()
 
     def photometric(self, source: BaseArray) -> int:
-        """Return the source's, as long as its first samples are there along the last axis."""
+        """Return the source's, as long as the samples that it is about are there: the first, or all along the end."""
         axis = source.axes.find("S")
         if axis < 0:
             return source._photometric
         span = self.spans[axis]
-        whole = self.layout[-1:] == (axis,) and span[:1] == range(1) and span.step == 1
-        return source._photometric if whole or source._photometric < RGB else MIN_IS_BLACK
+        whole = self.layout[-1:] == (axis,) and span.step == 1
+        there = span[:1] == range(1) and (whole or source._photometric in {*GRAY, PALETTE})
+        return source._photometric if there else MIN_IS_BLACK

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from lazytiff._array import BaseArray
     from lazytiff._dimensions import Dimensions, Step
     from lazytiff._indexing import Request
-    from lazytiff._tones import Tone
+    from lazytiff._tones import Tones
 
 
 class HyperStack(TiffArray):
@@ -117,13 +117,12 @@ class HyperStack(TiffArray):
         planes = self._planes[np.ix_(*map(np.asarray, request[: len(self._dimensions.sizes)]))]
         return int(planes[planes >= 0].min(initial=self._planes.max()))
 
-    def _tones(self, request: Request) -> list[Tone]:
+    def _tones(self, request: Request) -> Tones:
         count = len(self._dimensions.sizes)
         planes = self._planes[np.ix_(*map(np.asarray, request[:count]))]
-        there = np.where(
-            planes < 0, max(self._planes.max(), 0), planes
-        ).ravel()  # missing ones have no tone of their own
-        return self.base._tones((there, *request[count:]))
+        there = np.where(planes < 0, max(self._planes.max(), 0), planes)  # missing ones have no tone of their own
+        tones = self.base._tones((there.ravel(), *request[count:]))
+        return np.broadcast_to(tones, (there.size, *tones.shape[1:])).reshape(there.shape + tones.shape[1:])
 
     def _view(self) -> NDArray[Any] | None:
         whole = self.base._view() if self._has_all and self._planes.size else None

@@ -15,7 +15,7 @@ from lazytiff._array import MOST_VIEWS
 from lazytiff._cuts import join_cuts
 from lazytiff._dimensions import free_letter
 from lazytiff._tiff_array import TiffArray
-from lazytiff._tones import MIN_IS_BLACK, spread
+from lazytiff._tones import GRAY, MIN_IS_BLACK, MIN_IS_WHITE, MIXED, alike
 from lazytiff.errors import FrameTypeError, LimitError
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from lazytiff._dimensions import Step
     from lazytiff._gather import Entry
     from lazytiff._indexing import Request
-    from lazytiff._tones import Tone
+    from lazytiff._tones import Tones
 
 _CALLS = 20  # as many views does an array count for: reading one within the other takes calls within calls, which end
 _MANY = 2  # parts for each worker are enough to read several at a time
@@ -67,12 +67,32 @@ class Joined(TiffArray):
     def _rank(self, request: Request, /) -> int:
         return int(min(request[self._axis]))  # parts are in the order of the joined array
 
+    def _split(self, request: Request) -> Iterator[tuple[int, Request, slice | NDArray[np.intp]]]:
+        """Yield parts, what each is asked for, and where along the joined axis that goes."""
+        for part, entry, where in split(request[self._axis], self._starts):
+            inner = [entry] * (not self._is_new)
+            yield part, (*request[: self._axis], *inner, *request[self._axis + 1 :]), where
+
+    def _tones(self, request: Request) -> Tones:
+        found = []
+        for part, asked, where in self._split(request):
+            with self._borrow(part) as array:
+                tones = array._tones(asked)
+            along = np.expand_dims(tones, 0) if self._is_new else np.moveaxis(tones, self._axis, 0)
+            found.append((where, along))
+        first = found[0][1].flat[0]
+        if all(tone is first for _, tones in found for tone in tones.flat):
+            return alike(first, len(request))
+        others = np.broadcast_shapes(*(tones.shape[1:] for _, tones in found))
+        joined = np.empty((len(request[self._axis]), *others), object)
+        for where, tones in found:
+            joined[where] = tones
+        return np.moveaxis(joined, 0, self._axis)
+
     def _read(self, requests: Sequence[Request]) -> list[NDArray[Any]]:
         pieces: dict[int, list[_Piece]] = {}
         for number, request in enumerate(requests):
-            for part, entry, where in split(request[self._axis], self._starts):
-                inner = [entry] * (not self._is_new)
-                asked = (*request[: self._axis], *inner, *request[self._axis + 1 :])
+            for part, asked, where in self._split(request):
                 pieces.setdefault(part, []).append(_Piece(asked, number, where))
         blocks = [np.empty(tuple(map(len, request)), self.dtype) for request in requests]
         self._fetch(pieces, blocks)
@@ -210,21 +230,9 @@ class JoinedArrays(Joined):
     @property
     def _photometric(self) -> int:
         found = {array._photometric for array in self.base}
-        return found.pop() if len(found) == 1 else MIN_IS_BLACK
-
-    def _tones(self, request: Request) -> list[Tone]:
-        """Return the tones of planes; of arrays side by side, those of the first one."""
-        leading = [number for number, letter in enumerate(self.axes) if letter not in "YXS"]
-        if self._axis not in leading:
-            return self.base[0]._tones(request)
-        tones = np.empty([len(request[axis]) for axis in leading], object)
-        along = np.moveaxis(tones, leading.index(self._axis), 0)
-        for part, entry, where in split(request[self._axis], self._starts):
-            asked = (*request[: self._axis], *[entry] * (not self._is_new), *request[self._axis + 1 :])
-            found = np.empty_like(along[where])
-            found.reshape(-1)[:] = spread(self.base[part]._tones(asked), found.size)
-            along[where] = found
-        return list(tones.ravel())
+        if len(found) == 1:
+            return found.pop()
+        return MIN_IS_BLACK if found <= GRAY - {MIN_IS_WHITE} else MIXED
 
     @property
     def resolution(self) -> dict[str, Step]:

@@ -31,11 +31,9 @@ if TYPE_CHECKING:
     from lazytiff._cache import CacheInfo
     from lazytiff._dimensions import Step
     from lazytiff._file import OpenFile
-    from lazytiff._indexing import Request
     from lazytiff._pages import FrameType
     from lazytiff._tags import Tags
     from lazytiff._tiff_array import TiffArray
-    from lazytiff._tones import Tone
 
 _PATTERN = re.compile(r"[*?[]")
 _NUMBER = re.compile(r"(\d+)")
@@ -179,15 +177,6 @@ class MultiTiff(Closing, Joined):
     @property
     def _photometric(self) -> int:
         return self._like._photometric  # noqa: SLF001  # same class
-
-    def _tones(self, request: Request) -> list[Tone]:
-        tones: dict[int, Tone] = {}
-        for part, entry, where in split(request[0], self._starts):
-            with self._borrow(part) as array:
-                found = array._tones((entry,))  # noqa: SLF001
-            places = np.arange(len(request[0]))[where]
-            tones.update(zip(places.tolist(), found, strict=True))
-        return [tones[place] for place in range(len(tones))]
 
     @property
     def paths(self) -> Sequence[str]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from lazytiff._tag_types import BYTE, DTYPES, LONG, SBYTE, SHORT, SLONG, SSHORT
 from lazytiff.errors import CorruptTiffError
 
 if TYPE_CHECKING:
@@ -14,11 +16,18 @@ if TYPE_CHECKING:
 
     from lazytiff._pages import PageTable
 
+    Tones: TypeAlias = "NDArray[Any]"  # of Tone, broadcast to a request: of length 1 where all are the same
+
 MIN_IS_WHITE, MIN_IS_BLACK, RGB, PALETTE, MASK, YCBCR = 0, 1, 2, 3, 4, 6  # PhotometricInterpretation, TIFF 6.0
+GRAY = frozenset({MIN_IS_WHITE, MIN_IS_BLACK, MASK})
+MIXED = -1  # of arrays that were joined, and mean different things
 COLOURS = 3  # red, green, blue
+COLOR_MAP = 320
+_INTEGERS = {BYTE, SHORT, LONG, SBYTE, SSHORT, SLONG}  # which writers take for SHORT
 
 
-class Tone(NamedTuple):
+@dataclass(frozen=True, slots=True, eq=False)
+class Tone:
     """How a page's samples are read: bits of a sample, and the colours of a palette as (index, 3) uint16."""
 
     bits: int
@@ -26,13 +35,21 @@ class Tone(NamedTuple):
 
 
 @lru_cache(maxsize=256)
-def tone_of(bits: int, color_map: tuple[int, ...] | None = None) -> Tone:
-    """Return the tone of a page; color_map: its ColorMap, all reds first. CorruptTiffError when that is not one."""
-    if color_map is None:
-        return Tone(bits)
-    if len(color_map) != COLOURS << bits:
-        raise CorruptTiffError(f"a ColorMap of {bits} bits has {COLOURS << bits} values, and not {len(color_map)}")
-    return Tone(bits, np.array(color_map, np.uint16).reshape(COLOURS, -1).T.copy())
+def tone_of(bits: int) -> Tone:
+    """Return the tone of pixels that are no palette indices."""
+    return Tone(bits)
+
+
+@lru_cache(maxsize=64)  # 50 MB at the most, where all are of 16 bits
+def _tone_of_palette(bits: int, dtype: str, color_map: bytes) -> Tone:
+    """Return the tone of a page with this ColorMap, all reds first; ValueError when it is none for so many bits."""
+    values = np.frombuffer(color_map, dtype)
+    if len(values) != COLOURS << bits:
+        raise ValueError(f"{bits} bits need a ColorMap of {COLOURS << bits} values, and it has {len(values)}")
+    palette = values.astype(np.uint16)
+    if (palette != values).any():
+        raise ValueError("a ColorMap has values from 0 to 65535, and it has others")
+    return Tone(bits, palette.reshape(COLOURS, -1).T.copy())
 
 
 def tone_of_page(table: PageTable, page: int) -> Tone:
@@ -40,12 +57,16 @@ def tone_of_page(table: PageTable, page: int) -> Tone:
     layout = table.layout(page)
     if layout.photometric != PALETTE:
         return tone_of(layout.bits)
-    found = table.tags(page).get("ColorMap")
-    if not isinstance(found, tuple):
-        raise CorruptTiffError(f"{table.source.name}: page {page} has palette indices and no ColorMap")
-    return tone_of(layout.bits, found)
+    where = f"{table.source.name}: page {page}"
+    kind, _, values = table.tags(page).raw(COLOR_MAP) or (0, 0, b"")
+    if kind not in _INTEGERS:
+        raise CorruptTiffError(f"{where} has palette indices and no ColorMap")
+    try:
+        return _tone_of_palette(layout.bits, DTYPES[kind], values)
+    except ValueError as error:
+        raise CorruptTiffError(f"{where}: {error}") from None
 
 
-def spread(tones: list[Tone], count: int) -> list[Tone]:
-    """Return one tone for each of so many planes."""
-    return tones * count if len(tones) == 1 else tones
+def alike(tone: Tone, ndim: int) -> Tones:
+    """Return one tone for all that is requested of an array of so many axes."""
+    return np.full((1,) * ndim, tone, object)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from lazytiff._dimensions import Step
     from lazytiff._functions import Function
     from lazytiff._gather import Request
-    from lazytiff._tones import Tone
+    from lazytiff._tones import Tones
 
 _SHOWN = 5  # functions in a text
 
@@ -146,10 +146,9 @@ class TiffView(TiffArray):
     def _photometric(self) -> int:
         return self._means
 
-    def _tones(self, request: Request) -> list[Tone]:
-        if isinstance(self._function, Slice):
-            return self.base._tones(self._function.ask(request, self._sources)[0])
-        return super()._tones(request)
+    def _tones(self, request: Request) -> Tones:
+        known = self._function.tones(request, self._sources)
+        return super()._tones(request) if known is None else known
 
     def _rank(self, request: Request, /) -> int:
         array: TiffArray = self
