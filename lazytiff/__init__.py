@@ -11,12 +11,12 @@ import numpy as np
 
 from lazytiff import _binding, _codecs, errors
 from lazytiff._append import AppendTiff
+from lazytiff._concatenate import concatenate, stack
 from lazytiff._create import zeros
 from lazytiff._file_array import TiffPage
 from lazytiff._follow import follow
 from lazytiff._grow import empty, save
 from lazytiff._hyperstack import HyperStack
-from lazytiff._joined import concatenate, stack
 from lazytiff._lazy import LazyTiff
 from lazytiff._limits import limits
 from lazytiff._making import map_arrays as map

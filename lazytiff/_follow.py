@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lazytiff._file import OpenFile, check_settings
 from lazytiff._growth import Patience
-from lazytiff._many import pattern_of
 from lazytiff._open import check_mode, make_array
+from lazytiff._paths import pattern_of
 from lazytiff._refreshing import pages_as_they_come
 from lazytiff.errors import FileChangedError, NotTiffError
 

@@ -9,9 +9,10 @@ import numpy as np
 from lazytiff._array import BaseArray
 from lazytiff._dask import token
 from lazytiff._dimensions import free_letter, lettered
-from lazytiff._functions import Applied, Called, Cast, Elementwise, Slice
+from lazytiff._functions import Applied, Called, Cast, Elementwise
 from lazytiff._keys import select
 from lazytiff._memory import MemoryArray
+from lazytiff._slicing import Slice
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import errno
-import glob
 import os
-import re
 from collections.abc import Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -20,7 +17,6 @@ from lazytiff._joined import Joined, split
 from lazytiff._recipe import Known, packed, restore_many
 from lazytiff._resolution import steps_of_tags
 from lazytiff._shelf import Shelf, stamp
-from lazytiff._source import path_of
 from lazytiff.errors import ClosedError, FileChangedError, FrameTypeError, MissingPlaneError
 
 if TYPE_CHECKING:
@@ -34,9 +30,6 @@ if TYPE_CHECKING:
     from lazytiff._pages import FrameType
     from lazytiff._tags import Tags
     from lazytiff._tiff_array import TiffArray
-
-_PATTERN = re.compile(r"[*?[]")
-_NUMBER = re.compile(r"(\d+)")
 
 
 class MultiTiff(Closing, Joined):
@@ -254,47 +247,3 @@ class _Pages(Sequence[TiffPage]):
     def __getitem__(self, index: Any) -> Any:
         chosen = range(len(self))[index]
         return self._array._page(chosen) if isinstance(chosen, int) else list(map(self._array._page, chosen))  # noqa: SLF001
-
-
-def paths_of(file: Any) -> list[str] | None:
-    """Return the absolute paths that a sequence of paths, or a pattern, stands for; None for anything else.
-
-    A pattern is a str, bytes or PathLike with *, ? or [ in it that is no file itself; its files come in natural order,
-    in which numbers count: img_2.tif before img_10.tif. Raises FileNotFoundError when there is none, TypeError for what
-    is no path, ValueError for an empty sequence.
-    """
-    if isinstance(file, list | tuple):
-        if not file:
-            raise ValueError("at least one path is needed")
-        return [_absolute(path) for path in file]
-    pattern = pattern_of(file)
-    if pattern is None:
-        return None
-    found = sorted(glob.glob(pattern, recursive=True), key=natural)
-    if not found:
-        raise FileNotFoundError(errno.ENOENT, "no file has a name like this", pattern)
-    return found
-
-
-def _absolute(path: Any) -> str:
-    found = path_of(path)
-    if found is None:
-        raise TypeError(f"a sequence of paths is needed; arrays at hand are for lazytiff.concatenate: {path!r:.80}")
-    return found
-
-
-def pattern_of(file: Any) -> str | None:
-    """Return the pattern that a path is, as an absolute one; None for one that is a file, or no pattern."""
-    if not isinstance(file, str | bytes | os.PathLike) or (isinstance(file, bytes) and b"\0" in file):
-        return None
-    pattern = os.fsdecode(file)
-    if not _PATTERN.search(pattern) or os.path.lexists(_absolute(file)):
-        return None
-    if os.path.isabs(pattern):
-        return pattern
-    return os.path.join(glob.escape(os.getcwd()), pattern)  # the names of the folders that we are in are no patterns
-
-
-def natural(path: str) -> tuple[list[Any], str]:
-    """Return what sorts paths so that numbers in them count."""
-    return [int(part) if part.isdecimal() else part for part in _NUMBER.split(path)], path

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from lazytiff import _micromanager
 from lazytiff._file import OpenFile
-from lazytiff._many import MultiTiff, natural
+from lazytiff._many import MultiTiff
+from lazytiff._paths import natural
 from lazytiff._placed import Placed, alone, once
 from lazytiff.errors import TiffError
 

@@ -8,8 +8,9 @@ from lazytiff._choice import choose_stack
 from lazytiff._file import OpenFile
 from lazytiff._grow import resume
 from lazytiff._lazy import LazyTiff
-from lazytiff._many import MultiTiff, paths_of
+from lazytiff._many import MultiTiff
 from lazytiff._mmap import MmapTiff
+from lazytiff._paths import paths_of
 from lazytiff._style import Options
 from lazytiff._warn import warn
 from lazytiff.errors import NotMappableError

@@ -10,7 +10,7 @@ import numpy as np
 from lazytiff import _blocks, _evaluate
 from lazytiff._array import MOST_VIEWS, BaseArray
 from lazytiff._cuts import count, longest
-from lazytiff._functions import Slice
+from lazytiff._slicing import Slice
 from lazytiff._tiff_array import TiffArray
 from lazytiff.errors import LimitError
 

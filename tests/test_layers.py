@@ -23,14 +23,24 @@ FLOORS = [
     | {"_pages", "_subfiles", "_tags", "_tones"}  # page table and tags
     | {"_imagej", "_micromanager", "_ome", "_ome_xml", "_resolution", "_shaped"}  # what descriptions say
     | {"_descriptions", "_pieces", "_shapes", "_style", "_tag_values"}  # what is to be written
-    | {"_mapping", "_source", "_warn"},  # handles and lifetime
+    | {"_mapping", "_paths", "_source", "_warn"},  # handles and lifetime
     {"_cache", "_counting", "_file", "_folds", "_growth", "_pool", "_reading", "_shelf", "_variance", "_writer"}
     | {"_ahead", "_blocks", "_progress"},  # long work, piece by piece
     {"_array", "_reduce", "_statistics", "_stream"}  # what is computed at once
-    | {"_colour", "_evaluate", "_functions", "_making", "_memory", "_tiff_array", "_views"}  # and when it is asked for
+    | {
+        "_colour",
+        "_evaluate",
+        "_functions",
+        "_making",
+        "_memory",
+        "_slicing",
+        "_tiff_array",
+        "_tonal",
+        "_views",
+    }  # and when it is asked for
     | {"_dask", "_npy", "_protocols"}  # for other libraries
     | {"_assignment", "_file_array", "_growing", "_levels", "_recipe", "_refreshing"}
-    | {"_hyperstack", "_joined", "_many"}  # arrays of arrays
+    | {"_concatenate", "_hyperstack", "_joined", "_many"}  # arrays of arrays
     | {"_described", "_micromanager_set", "_ome_set", "_placed"},
     {"_append", "_lazy", "_mmap"},
     {"_create", "_follow", "_grow", "_open", "_tiff_file"},
@@ -42,6 +52,7 @@ ARRAYS = {
     "_array",
     "_assignment",
     "_colour",
+    "_concatenate",
     "_dask",
     "_described",
     "_evaluate",
@@ -61,9 +72,11 @@ ARRAYS = {
     "_recipe",
     "_reduce",
     "_refreshing",
+    "_slicing",
     "_statistics",
     "_stream",
     "_tiff_array",
+    "_tonal",
     "_views",
 }  # numpy, no ffi
 PURE = {
