@@ -176,9 +176,9 @@ class BaseArray(ABC):
             return index.finish(self._read(index.requests), self.dtype)
         total = sum(map(count, index.requests)) * self.itemsize
         with _progress.track(total, "read") as track:
-            return index.finish(track.counted(self._each(index.requests)), self.dtype)
+            return index.finish(track.counted(self._read_each(index.requests)), self.dtype)
 
-    def _each(self, requests: list[Request]) -> Iterator[NDArray[Any]]:
+    def _read_each(self, requests: list[Request]) -> Iterator[NDArray[Any]]:
         """Read the requests, as many at a time as make good use of all workers and of little memory."""
         for group in _groups(requests, self.itemsize):
             yield from self._read(group)
