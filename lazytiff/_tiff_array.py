@@ -121,9 +121,10 @@ class TiffArray(NDArrayOperatorsMixin, ReducedArray):
         """Return a view of the pixels as fractions of the largest value: floating point numbers from 0 to 1.
 
         Integers of n bits are divided by 2^n - 1, signed ones by 2^(n - 1), as TiffImages.jl reads them; n is what the
-        file says, as 12 bits in a uint16. Floating point numbers stay as they are. Palette images become the colours
-        of their ColorMap first; min-is-white is undone. Raises UnsupportedTiffError for other colours than gray, RGB
-        and palettes, and for complex pixels; ValueError for a dtype that is not floating point.
+        file says, as 12 bits in a uint16, and all bits of the dtype for what was computed. Floating point numbers stay
+        as they are. Palette images become the colours of their ColorMap first; min-is-white is undone; samples beyond
+        the colours, as alpha, are there too. Raises UnsupportedTiffError for other colours than gray, RGB and palettes,
+        and for complex pixels; ValueError for a dtype that is not floating point.
         """
         return _colour.normed(self, np.dtype(dtype))
 
