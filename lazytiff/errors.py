@@ -47,7 +47,7 @@ class UnsupportedTiffError(TiffError, NotImplementedError):
     status = "LZT_UNSUPPORTED"
 
 
-class LimitError(TiffError, MemoryError):
+class LimitError(MemoryError, TiffError):  # in this order, or LimitError.__new__, which dask's cluster calls, fails
     """A limit would be exceeded; `lazytiff.limits` holds them."""
 
     status = "LZT_LIMIT"

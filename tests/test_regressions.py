@@ -343,6 +343,7 @@ def test_errors_travel(error):
     """Errors pickle, so that one in a worker process reaches its parent, and keep all they say."""
     copy = pickle.loads(pickle.dumps(error))  # noqa: S301  # our own
     assert (type(copy), str(copy), vars(copy)) == (type(error), str(error), vars(error))
+    assert type(error).__new__(type(error), *error.args)  # as tblib unpickles, which dask's cluster uses
 
 
 def test_default_codecs_and_others():
