@@ -653,6 +653,20 @@ def test_functions_that_change(arrays):
     helper.assert_same(array.copy(), STACK)
 
 
+def test_functions_that_change_others(arrays):
+    """NumPy's functions that change an array of NumPy's take arrays of files for all else."""
+    array = arrays["strips"][0]
+    target, expected = np.zeros_like(STACK), np.where(STACK > 5, STACK, 0)
+    np.copyto(target, array, where=array > 5)
+    helper.assert_same(target, expected)
+    np.copyto(src=array, dst=target)
+    helper.assert_same(target, STACK)
+    np.putmask(target, array <= 5, 0)
+    helper.assert_same(target, expected)
+    with pytest.raises(TypeError):
+        np.put(a=array, ind=0, v=1)
+
+
 def test_masked(arrays):
     """Masked arrays stay masked, on either side."""
     array = arrays["deflate"][0]
