@@ -20,7 +20,7 @@ from hypothesis.extra import numpy as hnp
 from test_hyperstack import view as hyperstack
 
 import lazytiff
-from lazytiff import _blocks
+from lazytiff import _blocks, _evaluate
 
 SHAPE = (6, 20, 18)
 STACK = np.random.default_rng(7).integers(0, 1 << 16, SHAPE).astype("u2")
@@ -582,6 +582,32 @@ def test_many_blocks(arrays):
             helper.assert_same(view.map(lambda block: calls.append(block.nbytes) or block, dtype="f8").copy(), expected)
         assert max(calls) <= max(nbytes, 16 * 16 * 8)  # a tile is never cut
         calls.clear()
+
+
+def test_blocks_of_what_is_broadcast(arrays):
+    """An array of NumPy's along axes that those of files do not have is cut anywhere."""
+    array, weights = arrays["strips"][0], np.arange(500.0)[:, np.newaxis, np.newaxis]
+    view = array.lazy[0] * weights
+    assert view.chunk_shape == (1, 7, 18)
+    sizes = []
+    with small_blocks(5000):
+        found = view.map(lambda block: sizes.append(block.nbytes) or block, dtype="f8").max(axis=0)
+    helper.assert_same(found, STACK[0] * 499.0)
+    assert max(sizes) <= 5000
+
+
+def test_many_pages_in_one_block(arrays, monkeypatch):
+    """Of many pages that go into one, no more are in memory than it takes."""
+    array = arrays["deflate"][0]
+    monkeypatch.setattr(_evaluate, "_TOGETHER_BYTES", 3 * 2 * STACK[0].size)
+    asked, read = [], type(array)._read
+    monkeypatch.setattr(type(array), "_read", lambda self, wanted: asked.append(len(wanted)) or read(self, wanted))
+    few, many = array.lazy[0] + array.lazy[1] + array.lazy[4], array.lazy[0].astype("f8")
+    for page in (1, 2, 3, 4, 5, 0):
+        many = many + array.lazy[page] * 2.0
+    helper.assert_same(few.copy(), STACK[0] + STACK[1] + STACK[4])
+    helper.assert_same(many.copy(), STACK.sum(axis=0) * 2.0 + STACK[0])
+    assert asked == [3] + [1] * 6
 
 
 # ---- NumPy's functions
