@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lazytiff._cuts import slabs
 from lazytiff._functions import Elementwise, Function
 from lazytiff._tones import COLOURS, MASK, MIN_IS_BLACK, MIN_IS_WHITE, PALETTE, RGB
 from lazytiff.errors import UnsupportedTiffError
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from lazytiff._tiff_array import TiffArray
     from lazytiff._tones import Tone
 
-_LUMA = np.array([0.299, 0.587, 0.114])
+_LUMA = 0.299, 0.587, 0.114
 _GRAY = {MIN_IS_WHITE, MIN_IS_BLACK, MASK}
 _FLOAT32_BITS = 24  # integers of so many bits are float32 values, so that their quotients are rounded only once
 
@@ -216,16 +217,25 @@ def _colours(tone: Tone) -> NDArray[np.uint16]:
 
 def luma(pixels: NDArray[Any]) -> NDArray[Any]:
     """Return the luma of colours along the last axis, in their dtype."""
-    found = pixels[..., :COLOURS] @ _LUMA
-    if pixels.dtype.kind in "biu":
-        found = np.rint(found)
-    return np.asarray(found, pixels.dtype.newbyteorder("="))
+    found = np.empty(pixels.shape[:-1], pixels.dtype.newbyteorder("="))
+    for _, slab in slabs(found):
+        found[slab] = _luma_of(pixels[slab])
+    return found
+
+
+def _luma_of(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return the luma of a few colours: product by product, since BLAS rounds as the shape of a block may be."""
+    wide = np.result_type(pixels.dtype, np.float64)
+    red, green, blue = (np.multiply(pixels[..., n], weight, dtype=wide) for n, weight in enumerate(_LUMA))
+    found = np.asarray(red + green + blue)
+    return np.rint(found) if pixels.dtype.kind in "biu" else found
 
 
 class Luma(Function):
     """Colours as their luma: the last axis is gone."""
 
     name = "gray"
+    taken = COLOURS
 
     def ask(self, request: Request, _: Sources, /) -> list[Request]:
         """Ask for all colours."""

@@ -596,6 +596,22 @@ def test_blocks_of_what_is_broadcast(arrays):
     assert max(sizes) <= 5000
 
 
+@pytest.mark.parametrize("dtype", ["u1", "f8"])
+def test_gray_in_any_block(tmp_path, dtype):
+    """A pixel has the same gray value in whatever block it is computed, to the last bit."""
+    colours = COLOURS if dtype == "u1" else np.random.default_rng(9).random(COLOURS.shape)
+    tifffile.imwrite(tmp_path / "a.tif", colours, photometric="rgb")
+    red, green, blue = np.moveaxis(colours.astype("f8"), -1, 0)
+    luma = red * 0.299 + green * 0.587 + blue * 0.114
+    expected = np.rint(luma).astype("u1") if dtype == "u1" else luma
+    with lazytiff.open(tmp_path / "a.tif") as img:
+        gray = img.gray()
+        helper.assert_same(gray.copy(), expected)
+        helper.assert_same(np.array([[gray[0, y, x] for x in range(18)] for y in range(20)]), expected[0])
+        helper.assert_same(np.stack([gray[:, ::-1, x] for x in range(18)], -1), expected[:, ::-1])
+        assert gray._widest == 3 * colours.itemsize  # of what is read for each
+
+
 def test_many_pages_in_one_block(arrays, monkeypatch):
     """Of many pages that go into one, no more are in memory than it takes."""
     array = arrays["deflate"][0]
