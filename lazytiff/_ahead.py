@@ -38,7 +38,7 @@ def in_order(task: Callable[[Item], Result], items: Iterable[Item], ahead: int) 
             yield begun.popleft().result()
     finally:
         for one in begun:
-            one.cancel()
+            one.drop()
 
 
 class _Task:
@@ -58,9 +58,17 @@ class _Task:
     def cancel(self) -> None:
         self._is_cancelled = True
 
+    def drop(self) -> None:
+        """Cancel it; nobody asks for the result, which goes with this object, and both hold each other no longer."""
+        self.cancel()
+        vars(self).pop("_running", None)  # which is not there yet when it could not begin
+
     def result(self) -> Any:
-        """Wait for the result and hand it over: this object and what runs it hold each other for a while longer."""
-        self._running.wait()
+        """Wait for the result and hand it over: this object and what runs it hold each other no longer."""
+        try:
+            self._running.wait()
+        finally:
+            del self._running
         result = self._result
-        del self._result, self._running
+        del self._result
         return result

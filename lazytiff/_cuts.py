@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     Box: TypeAlias = tuple[range, ...]
 
 
+_SLAB_BYTES = 256 << 10  # what stays in a cache of the processor
+
+
 def cut_span(cuts: Cuts, entry: Entry) -> Cuts:
     """Return where chunks begin among the positions of an entry, which cuts of the whole axis are for."""
     if isinstance(cuts, range):
@@ -123,6 +126,17 @@ def longest(cuts: Cuts, size: int) -> int:
     if isinstance(cuts, range):
         return min(cuts.step, size)
     return int(np.diff([*cuts, size]).max(initial=0))
+
+
+def slabs(block: NDArray[Any]) -> Iterator[tuple[int, tuple[slice, ...]]]:
+    """Yield the longest axis, and one index after the other along it: each for _SLAB_BYTES of a block."""
+    if not block.ndim:
+        yield 0, ()
+        return
+    along = int(np.argmax(block.shape))
+    step = max(1, _SLAB_BYTES * block.shape[along] // max(block.nbytes, 1))
+    for begin in range(0, block.shape[along], step):
+        yield along, (slice(None),) * along + (slice(begin, begin + step),)
 
 
 def _grouped(cuts: Cuts, size: int, room: int) -> Cuts:

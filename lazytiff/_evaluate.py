@@ -6,14 +6,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lazytiff._cuts import count
+
 if TYPE_CHECKING:
-    from collections.abc import Hashable
+    from collections.abc import Callable, Hashable, Sequence
 
     from numpy.typing import NDArray
 
     from lazytiff._array import BaseArray
     from lazytiff._functions import Function
     from lazytiff._gather import Request
+
+
+_TOGETHER_BYTES = 32 << 20  # of blocks of one array that are read at once, before the first of them is needed
 
 
 def order(root: BaseArray) -> list[BaseArray]:
@@ -53,6 +58,7 @@ class _Step:
         self._uses = 1
         self.changes = False  # somebody changes it, or hands it on
         self.block: NDArray[Any] | None = None
+        self.read: Callable[[Sequence[Request]], list[NDArray[Any]]]  # what reads it, where it is read late
 
     def order(
         self, function: Function, sources: tuple[BaseArray, ...], steps: dict[int, dict[Hashable, _Step]]
@@ -70,8 +76,9 @@ class _Step:
 
     def take(self, *, only_reads: bool) -> NDArray[Any]:
         """Return the block; the last one who needs it may do with it as he likes."""
+        if self.block is None:
+            (self.block,) = self.read([self.request])
         block = self.block
-        assert block is not None  # noqa: S101  # steps are made in the order of `order`
         self._uses -= 1
         if self._uses:
             return block if only_reads else block.copy()
@@ -83,13 +90,22 @@ def _make(array: BaseArray, steps: list[_Step]) -> None:
     """Make the blocks of one array."""
     function, sources = _function(array), _sources(array)
     if function is None:
-        read = array._read if any(step.changes for step in steps) else array._peek
-        for step, block in zip(steps, read([step.request for step in steps]), strict=True):
-            step.block = block
+        _read(array, steps)
         return
     for step in steps:
         blocks = [source.take(only_reads=function.only_reads) for source in step.sources]
         step.block = function.make(step.request, blocks, sources)
+
+
+def _read(array: BaseArray, steps: list[_Step]) -> None:
+    """Read blocks of files together, if they are few: each chunk is decoded once. Of many, each when it is needed."""
+    read = array._read if any(step.changes for step in steps) else array._peek
+    if len(steps) > 1 and sum(count(step.request) for step in steps) * array.itemsize > _TOGETHER_BYTES:
+        for step in steps:
+            step.read = read
+        return
+    for step, block in zip(steps, read([step.request for step in steps]), strict=True):
+        step.block = block
 
 
 def _function(array: BaseArray) -> Function | None:

@@ -36,6 +36,7 @@ class Function(ABC):
         """Return what functions that do the same have in common, in any process."""
         return token(type(self).__name__, sorted(vars(self).items()))
 
+    taken = 1  # elements of a source, at the most, for one of the view: so much more memory do they need
     only_reads = True  # neither changes its blocks nor hands them on: whoever else needs them need not be given copies
 
     @property

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from lazytiff._cuts import Cuts
     from lazytiff._gather import Request
 
 
@@ -45,6 +46,11 @@ class MemoryArray(BaseArray):
     def chunk_shape(self) -> tuple[int, ...]:
         """All of it."""
         return self.shape
+
+    @property
+    def _cuts(self) -> tuple[Cuts, ...]:
+        """Anywhere: what is broadcast to it is as large as the view."""
+        return tuple(map(range, self.shape))
 
     @property
     def _plan_chunks(self) -> tuple[int, ...]:

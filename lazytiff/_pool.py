@@ -84,7 +84,7 @@ class Running:
 
     def begin(self, task: Callable[[], None]) -> bool:
         """Have one more thread of the pool do the task; return whether there is one that does."""
-        ends, offer, context = self._ends, [task], contextvars.copy_context()
+        ends, offer, context = [self._ends], [task], contextvars.copy_context()
 
         def work() -> None:
             if (taken := _take(offer)) is None:
@@ -92,9 +92,9 @@ class Running:
             try:
                 context.run(taken)
             except BaseException as error:  # noqa: BLE001  # the caller raises it
-                ends.put(error)
+                ends.pop().put(error)  # popped, or the queue, the error in it and this frame would hold each other
             else:
-                ends.put(None)
+                ends.pop().put(None)
 
         try:
             _pool.submit(work)

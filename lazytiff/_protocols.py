@@ -59,7 +59,9 @@ _ABOUT = {
     np.ones_like,
     np.full_like,
 }
+# These change their first argument, which has one of these names.
 _CHANGING = {np.copyto, np.put, np.place, np.putmask, np.put_along_axis, np.fill_diagonal}
+_CHANGED = "dst", "a", "arr"
 
 
 def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -179,7 +181,7 @@ def call_function(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mappi
     kwargs = {name: value for name, value in kwargs.items() if value is not np._NoValue}  # which is not given
     if func in _METHODS and "a" in kwargs and not args:
         args = (kwargs.pop("a"),)
-    if func in _CHANGING or any(isinstance(one, BaseArray) for one in _as_tuple(_out_of(func, args, kwargs))):
+    if any(isinstance(one, BaseArray) for one in _changed(func, args, kwargs)):
         raise TypeError(f"numpy.{func.__name__} would change a copy of the pixels; assign with array[key] = ...")
     if func in _ABOUT:
         return func(*_exchanged(args, _stand_in), **_exchanged(dict(kwargs), _stand_in))
@@ -199,6 +201,13 @@ def _takes(method: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[st
     except TypeError:
         return False
     return True
+
+
+def _changed(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return the arguments that a function of NumPy's writes to."""
+    if func in _CHANGING:
+        return args[:1] or tuple(kwargs[name] for name in _CHANGED if name in kwargs)
+    return _as_tuple(_out_of(func, args, kwargs))
 
 
 def _out_of(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lazytiff._cuts import slabs
 from lazytiff._functions import Elementwise, Function
 from lazytiff._tones import COLOURS, MIN_IS_BLACK, RGB
 from lazytiff.errors import UnsupportedTiffError
@@ -167,19 +168,25 @@ def _colours(tone: Tone) -> NDArray[np.uint16]:
 
 def luma(pixels: NDArray[Any]) -> NDArray[Any]:
     """Return the luma of colours along the last axis, in their dtype."""
+    found = np.empty(pixels.shape[:-1], pixels.dtype.newbyteorder("="))
+    for _, slab in slabs(found):
+        found[slab] = _luma_of(pixels[slab])
+    return found
+
+
+def _luma_of(pixels: NDArray[Any]) -> NDArray[Any]:
+    """Return the luma of a few colours: one product after the other, as BLAS rounds as the shape of a block may be."""
     wide = np.result_type(pixels.dtype, np.float64)
-    found, *others = (np.multiply(pixels[..., number], weight, dtype=wide) for number, weight in enumerate(_LUMA))
-    for other in others:  # one after the other, wherever the block begins: the order decides about halves
-        found = found + other
-    if pixels.dtype.kind in "biu":
-        found = np.rint(found)
-    return np.asarray(found, pixels.dtype.newbyteorder("="))
+    red, green, blue = (np.multiply(pixels[..., number], weight, dtype=wide) for number, weight in enumerate(_LUMA))
+    found = np.asarray(red + green + blue)
+    return np.rint(found) if pixels.dtype.kind in "biu" else found
 
 
 class Luma(Function):
     """Colours as their luma: the last axis is gone."""
 
     name = "gray"
+    taken = COLOURS
 
     def ask(self, request: Request, _: Sources, /) -> list[Request]:
         """Ask for all colours."""

@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lazytiff._cuts import slabs
 from lazytiff._folds import count, mask
 from lazytiff._warn import warn
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from numpy.typing import NDArray
 
     from lazytiff._cuts import Box
@@ -19,7 +18,6 @@ if TYPE_CHECKING:
 
 MOST_EXACT = 1 << 31  # values of 16 bits whose squares add up within 63 bits
 _MOST_NARROW = 1 << 15  # values of 16 bits that add up within 31 bits
-_SLAB_BYTES = 256 << 10
 
 
 class Variance:
@@ -60,7 +58,7 @@ class Variance:
         shape = [1 if axis in axes else size for axis, size in enumerate(block.shape)]
         sums, squares = np.zeros(shape, self._wide if self._is_narrow else np.int64), np.zeros(shape, np.int64)
         mask_of_all = None if where is None else np.broadcast_to(where, block.shape)
-        for along, slab in _slabs(block):
+        for along, slab in slabs(block):
             place = ... if along in axes else slab
             values, chosen = block[slab].astype(self._wide), mask(None if mask_of_all is None else mask_of_all[slab])
             sums[place] += np.add.reduce(values, axes, sums.dtype, keepdims=True, **chosen)
@@ -104,17 +102,6 @@ class Variance:
         with np.errstate(invalid="ignore", divide="ignore"):
             found = (_distances(*state) if self._is_exact else squares) / divisor
         return np.asarray(np.sqrt(found) if self._root else found).astype(self._result, copy=False)
-
-
-def _slabs(block: NDArray[Any]) -> Iterator[tuple[int, tuple[slice, ...]]]:
-    """Yield the longest axis, and one index after the other along it, each for some _SLAB_BYTES."""
-    if not block.ndim:
-        yield 0, ()
-        return
-    along = int(np.argmax(block.shape))
-    step = max(1, _SLAB_BYTES * block.shape[along] // block.nbytes)
-    for begin in range(0, block.shape[along], step):
-        yield along, (slice(None),) * along + (slice(begin, begin + step),)
 
 
 def _squares(distances: NDArray[Any]) -> Any:

@@ -52,7 +52,7 @@ class TiffView(TiffArray):
                 f"other is a reduction, {_reduction(function)}; or compute what there is with copy()"
             )
         # What follows is the sources' at this moment, so that nobody has to go through all views again.
-        self._wide = max(dtype.itemsize, *(source._widest for source in sources))
+        self._wide = max(dtype.itemsize, *(function.taken * source._widest for source in sources))
         self._own_cuts = function.cuts(shape, sources)
         self._takes_lists = bool(shape) and function.takes_lists(shape, sources)
         self._means = function.photometric(self.base)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import threading
+import time
 import weakref
 import zlib
 from concurrent.futures import ThreadPoolExecutor
@@ -368,6 +369,34 @@ def test_results_are_let_go():
             alive.append(weakref.ref(result))
             del result
             assert all(one() is None for one in alive)
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("how", ["dropped", "closed", "failed"])
+def test_what_was_begun_is_let_go(how):
+    """Who gives up half way leaves neither blocks nor files to Python's collector of cycles."""
+    img = lazytiff.open(stored(image("rows"), "rows"), workers=4)
+    file, done = weakref.ref(img._file), threading.Semaphore(0)
+    view = img.map(lambda block: done.release() or (block if how != "failed" else block[0]), dtype="f4")
+    gc.collect()
+    gc.disable()
+    try:
+        blocks = view.iter_blocks(5000)
+        if how == "failed":
+            with pytest.raises(ValueError, match="a block of the same shape"):
+                next(blocks)
+        else:
+            next(blocks)
+        for _ in range(4):
+            assert done.acquire(timeout=TIMEOUT)  # some are ready, and nobody takes them
+        if how == "closed":
+            blocks.close()
+        del img, view, blocks
+        end = time.monotonic() + 5  # while the threads of the pool end what they do
+        while file() is not None and time.monotonic() < end:
+            time.sleep(0.01)
+        assert file() is None
     finally:
         gc.enable()
 

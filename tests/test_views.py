@@ -20,7 +20,7 @@ from hypothesis.extra import numpy as hnp
 from test_hyperstack import view as hyperstack
 
 import lazytiff
-from lazytiff import _blocks
+from lazytiff import _blocks, _evaluate
 
 SHAPE = (6, 20, 18)
 STACK = np.random.default_rng(7).integers(0, 1 << 16, SHAPE).astype("u2")
@@ -594,6 +594,48 @@ def test_many_blocks(arrays):
         calls.clear()
 
 
+def test_blocks_of_what_is_broadcast(arrays):
+    """An array of NumPy's along axes that those of files do not have is cut anywhere."""
+    array, weights = arrays["strips"][0], np.arange(500.0)[:, np.newaxis, np.newaxis]
+    view = array.lazy[0] * weights
+    assert view.chunk_shape == (1, 7, 18)
+    sizes = []
+    with small_blocks(5000):
+        found = view.map(lambda block: sizes.append(block.nbytes) or block, dtype="f8").max(axis=0)
+    helper.assert_same(found, STACK[0] * 499.0)
+    assert max(sizes) <= 5000
+
+
+@pytest.mark.parametrize("dtype", ["u1", "f8"])
+def test_gray_in_any_block(tmp_path, dtype):
+    """A pixel has the same gray value in whatever block it is computed, to the last bit."""
+    colours = COLOURS if dtype == "u1" else np.random.default_rng(9).random(COLOURS.shape)
+    tifffile.imwrite(tmp_path / "a.tif", colours, photometric="rgb")
+    red, green, blue = np.moveaxis(colours.astype("f8"), -1, 0)
+    luma = red * 0.299 + green * 0.587 + blue * 0.114
+    expected = np.rint(luma).astype("u1") if dtype == "u1" else luma
+    with lazytiff.open(tmp_path / "a.tif") as img:
+        gray = img.gray()
+        helper.assert_same(gray.copy(), expected)
+        helper.assert_same(np.array([[gray[0, y, x] for x in range(18)] for y in range(20)]), expected[0])
+        helper.assert_same(np.stack([gray[:, ::-1, x] for x in range(18)], -1), expected[:, ::-1])
+        assert gray._widest == 3 * colours.itemsize  # of what is read for each
+
+
+def test_many_pages_in_one_block(arrays, monkeypatch):
+    """Of many pages that go into one, no more are in memory than it takes."""
+    array = arrays["deflate"][0]
+    monkeypatch.setattr(_evaluate, "_TOGETHER_BYTES", 3 * 2 * STACK[0].size)
+    asked, read = [], type(array)._read
+    monkeypatch.setattr(type(array), "_read", lambda self, wanted: asked.append(len(wanted)) or read(self, wanted))
+    few, many = array.lazy[0] + array.lazy[1] + array.lazy[4], array.lazy[0].astype("f8")
+    for page in (1, 2, 3, 4, 5, 0):
+        many = many + array.lazy[page] * 2.0
+    helper.assert_same(few.copy(), STACK[0] + STACK[1] + STACK[4])
+    helper.assert_same(many.copy(), STACK.sum(axis=0) * 2.0 + STACK[0])
+    assert asked == [3] + [1] * 6
+
+
 # ---- NumPy's functions
 
 
@@ -661,6 +703,20 @@ def test_functions_that_change(arrays):
         with pytest.raises(TypeError):
             change()
     helper.assert_same(array.copy(), STACK)
+
+
+def test_functions_that_change_others(arrays):
+    """NumPy's functions that change an array of NumPy's take arrays of files for all else."""
+    array = arrays["strips"][0]
+    target, expected = np.zeros_like(STACK), np.where(STACK > 5, STACK, 0)
+    np.copyto(target, array, where=array > 5)
+    helper.assert_same(target, expected)
+    np.copyto(src=array, dst=target)
+    helper.assert_same(target, STACK)
+    np.putmask(target, array <= 5, 0)
+    helper.assert_same(target, expected)
+    with pytest.raises(TypeError):
+        np.put(a=array, ind=0, v=1)
 
 
 def test_masked(arrays):
