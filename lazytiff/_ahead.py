@@ -39,6 +39,7 @@ def in_order(task: Callable[[Item], Result], items: Iterable[Item], ahead: int) 
     finally:
         for one in begun:
             one.cancel()
+            one.forget()
 
 
 class _Task:
@@ -47,6 +48,8 @@ class _Task:
     def __init__(self, task: Callable[[Any], Any], item: Any) -> None:
         self._task, self._item = task, item
         self._is_cancelled = False
+        self._running: _pool.Running | None = None
+        self._result: Any = None
 
     def begin(self) -> None:
         self._running = _pool.start(self._work, 1, self.cancel)
@@ -59,8 +62,15 @@ class _Task:
         self._is_cancelled = True
 
     def result(self) -> Any:
-        """Wait for the result and hand it over: this object and what runs it hold each other for a while longer."""
-        self._running.wait()
-        result = self._result
-        del self._result, self._running
-        return result
+        """Wait for the result and hand it over. In the child of a fork, do what the parent's threads have not ended."""
+        try:
+            if self._running is None or self._running.is_lost:
+                return self._task(self._item)
+            self._running.wait()
+            return self._result
+        finally:
+            self.forget()
+
+    def forget(self) -> None:
+        """Let go what runs it and what came of it: this object and what runs it hold each other."""
+        self._running = self._result = None
