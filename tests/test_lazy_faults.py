@@ -1,6 +1,7 @@
 """Lazy operations where something goes wrong: threads that wait for each other, forks, interrupted work, half files."""
 
 import gc
+import os
 import threading
 import weakref
 from contextlib import suppress
@@ -14,6 +15,15 @@ import lazytiff
 from lazytiff import _blocks
 
 PAGES = helper.pixels((12, 64, 64), "u2")
+
+
+@pytest.fixture
+def img(monkeypatch):
+    """Return a stack that is reduced in several blocks."""
+    monkeypatch.setattr(_blocks, "BLOCK_BYTES", 1 << 14)
+    data = helper.tiff(*(helper.page(page, codec="deflate", rows_per_strip=16) for page in PAGES))
+    with lazytiff.open(data) as array:
+        yield array
 
 
 def fail(block):
@@ -96,3 +106,46 @@ def test_nothing_stays(work, tmp_path):
         assert gone.wait(10)  # threads of the pool may be at it for a moment
     finally:
         gc.enable()
+
+
+# ---- np.save
+
+
+def test_save_that_fails(img, tmp_path):
+    """What np.save did not write to its end is not there; what was there before stays."""
+    for path in (tmp_path / "new.npy", tmp_path / "old.npy"):
+        if path.stem == "old":
+            np.save(path, np.arange(3))
+        with pytest.raises(ZeroDivisionError):
+            np.save(path, img.map(fail, np.uint16))
+    assert [path.name for path in tmp_path.iterdir()] == ["old.npy"]
+    helper.assert_same(np.load(tmp_path / "old.npy"), np.arange(3))
+
+
+def test_save_where_it_is_mapped(img, tmp_path):
+    """np.save into the file that the view is computed with, by a map; the file's mode stays."""
+    path = tmp_path / "dark.npy"
+    np.save(path, PAGES[0])
+    path.chmod(0o640)
+    np.save(path, img ^ np.load(path, mmap_mode="r"))
+    helper.assert_same(np.load(path), PAGES ^ PAGES[0])
+    assert os.name == "nt" or path.stat().st_mode & 0o777 == 0o640
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need rights there")
+def test_save_through_a_link(img, tmp_path):
+    """np.save writes the file that a link leads to, as NumPy does."""
+    (tmp_path / "link.npy").symlink_to(tmp_path / "file.npy")
+    np.save(tmp_path / "link.npy", img)
+    assert (tmp_path / "link.npy").is_symlink()
+    helper.assert_same(np.load(tmp_path / "file.npy"), PAGES)
+
+
+@pytest.mark.parametrize("dtype", ["M8[s]", "m8[ms]", "U5", ">u4", "f2", "c8", object])
+def test_save_of_other_dtypes(dtype, img, tmp_path):
+    """np.save of views of any dtype, also those of which there is no buffer, and objects; by keywords too."""
+    view = (img % 1000).map(lambda block: block.astype(dtype), dtype)
+    np.save(file=tmp_path / "it", arr=view)
+    found = np.load(tmp_path / "it.npy", allow_pickle=True)
+    assert found.dtype == np.dtype(dtype)
+    assert (found == (PAGES % 1000).astype(dtype)).all()
