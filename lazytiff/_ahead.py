@@ -38,7 +38,8 @@ def in_order(task: Callable[[Item], Result], items: Iterable[Item], ahead: int) 
             yield begun.popleft().result()
     finally:
         for one in begun:
-            one.drop()
+            one.cancel()
+            one.forget()
 
 
 class _Task:
@@ -47,6 +48,8 @@ class _Task:
     def __init__(self, task: Callable[[Any], Any], item: Any) -> None:
         self._task, self._item = task, item
         self._is_cancelled = False
+        self._running: _pool.Running | None = None
+        self._result: Any = None
 
     def begin(self) -> None:
         self._running = _pool.start(self._work, 1, self.cancel)
@@ -58,17 +61,16 @@ class _Task:
     def cancel(self) -> None:
         self._is_cancelled = True
 
-    def drop(self) -> None:
-        """Cancel it; nobody asks for the result, which goes with this object, and both hold each other no longer."""
-        self.cancel()
-        vars(self).pop("_running", None)  # which is not there yet when it could not begin
-
     def result(self) -> Any:
-        """Wait for the result and hand it over: this object and what runs it hold each other no longer."""
+        """Wait for the result and hand it over. In the child of a fork, do what the parent's threads have not ended."""
         try:
+            if self._running is None or self._running.is_lost:
+                return self._task(self._item)
             self._running.wait()
+            return self._result
         finally:
-            del self._running
-        result = self._result
-        del self._result
-        return result
+            self.forget()
+
+    def forget(self) -> None:
+        """Let go what runs it and what came of it: this object and what runs it hold each other."""
+        self._running = self._result = None

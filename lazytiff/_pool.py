@@ -4,7 +4,8 @@ Work is shared by handing the same task to several threads, which see the caller
 The caller waits where Ctrl-C can reach it, and does not wait any longer once it did: a task must hold on to whatever it
 touches. It waits on a queue and not for futures, whose locks are held by Python code: Ctrl-C at the wrong moment leaves
 them locked, and the threads that want to tell a result hang for good. Work that is asked for by a thread of the pool
-runs in that thread, since all others may be waiting for it.
+runs in that thread, since all others may be waiting for it. So they may for a thread that users' functions began: what
+no thread of the pool has begun after a while, the one that waits does itself.
 """
 
 from __future__ import annotations
@@ -14,21 +15,32 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from typing import TypeAlias
+
+    _Ends: TypeAlias = SimpleQueue[BaseException | None]
+    _Offer: TypeAlias = list[tuple[Callable[[], None], _Ends]]  # the task, until somebody takes it
 
 _WAKE_SECONDS = 0.1  # Windows notices Ctrl-C only between two waits
 _local = threading.local()
 
 
 class _Pool:
+    forks = 0  # how many this process comes from, since the pool was made
+
     def __init__(self) -> None:
-        self.renew()
+        self._begin()
 
     def renew(self) -> None:
+        self.forks += 1
+        self._begin()
+
+    def _begin(self) -> None:
         self._lock = threading.Lock()
         self._executor: ThreadPoolExecutor | None = None
 
@@ -79,22 +91,27 @@ class Running:
 
     def __init__(self, cancel: Callable[[], None]) -> None:
         self._cancel = cancel
-        self._ends: SimpleQueue[BaseException | None] = SimpleQueue()
+        self._ends: _Ends = SimpleQueue()
+        self._offers: list[_Offer] = []
         self._threads = 0
+        self._forks = _pool.forks
 
     def begin(self, task: Callable[[], None]) -> bool:
         """Have one more thread of the pool do the task; return whether there is one that does."""
-        ends, offer, context = [self._ends], [task], contextvars.copy_context()
+        offer: _Offer = [(partial(contextvars.copy_context().run, task), self._ends)]
 
         def work() -> None:
             if (taken := _take(offer)) is None:
                 return
+            perform, ends = taken
             try:
-                context.run(taken)
+                perform()
             except BaseException as error:  # noqa: BLE001  # the caller raises it
-                ends.pop().put(error)  # popped, or the queue, the error in it and this frame would hold each other
+                ends.put(error)
             else:
-                ends.pop().put(None)
+                ends.put(None)
+            finally:
+                del taken, ends  # an error holds this frame: where nobody waits any more, both would hold each other
 
         try:
             _pool.submit(work)
@@ -102,6 +119,7 @@ class Running:
             if _take(offer) is not None:
                 return False
         self._threads += 1
+        self._offers.append(offer)
         return True
 
     @property
@@ -109,13 +127,18 @@ class Running:
         """Whether all threads have ended."""
         return self._ends.qsize() == self._threads
 
+    @property
+    def is_lost(self) -> bool:
+        """Whether this is the child of a fork, and the threads that have not ended are not in it."""
+        return self._forks != _pool.forks and not self.is_over
+
     def wait(self, watch: Callable[[], None] | None = None) -> None:
         """Return when all have ended; raise what the first failing one raised. watch: is called now and then meanwhile.
 
         When waiting is interrupted, cancel is called, and the interruption goes on at once.
         """
         try:
-            errors = [_next(self._ends, watch) for _ in range(self._threads)]
+            errors = [self._next(watch) for _ in range(self._threads)]
         except BaseException:
             self._cancel()
             raise
@@ -125,6 +148,28 @@ class Running:
                 raise error
             finally:
                 del error, errors  # or this frame, the error's traceback and what the task holds would hold each other
+
+    def _next(self, watch: Callable[[], None] | None) -> BaseException | None:
+        while True:
+            try:
+                return self._ends.get(timeout=_WAKE_SECONDS)
+            except Empty:
+                if watch is not None:
+                    watch()
+            self._help()
+
+    def _help(self) -> None:
+        """Do what no thread has begun: all of the pool may be waiting for this one. Ctrl-C goes on at once."""
+        for offer in self._offers:
+            if (taken := _take(offer)) is None:
+                continue
+            try:
+                with alone():
+                    taken[0]()
+            except Exception as error:  # noqa: BLE001  # `wait` raises it
+                self._ends.put(error)
+            else:
+                self._ends.put(None)
 
 
 def start(task: Callable[[], None], workers: int, cancel: Callable[[], None]) -> Running:
@@ -153,18 +198,9 @@ def run(
     start(task, workers, cancel).wait(watch)
 
 
-def _take(offer: list[Callable[[], None]]) -> Callable[[], None] | None:
-    """Return the task that is offered, if nobody has taken it yet."""
+def _take(offer: _Offer) -> tuple[Callable[[], None], _Ends] | None:
+    """Return the task that is offered, and where its end is told, if nobody has taken it yet."""
     try:
         return offer.pop()
     except IndexError:
         return None
-
-
-def _next(ends: SimpleQueue[BaseException | None], watch: Callable[[], None] | None) -> BaseException | None:
-    while True:
-        try:
-            return ends.get(timeout=_WAKE_SECONDS)
-        except Empty:
-            if watch is not None:
-                watch()

@@ -185,8 +185,10 @@ def call_function(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mappi
         raise TypeError(f"numpy.{func.__name__} would change a copy of the pixels; assign with array[key] = ...")
     if func in _ABOUT:
         return func(*_exchanged(args, _stand_in), **_exchanged(dict(kwargs), _stand_in))
-    if func is np.save and len(args) > 1 and isinstance(args[1], BaseArray):
-        return save_npy(args[0], args[1])
+    if func is np.save:
+        given = inspect.signature(np.save).bind(*args, **kwargs).arguments
+        if isinstance(array := given["arr"], BaseArray) and not array.dtype.hasobject:  # which NumPy pickles
+            return save_npy(given["file"], array)
     if func in _METHODS and args and isinstance(args[0], BaseArray):
         method = getattr(args[0], _METHODS[func])
         if _takes(method, args[1:], kwargs):
