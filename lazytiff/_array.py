@@ -189,8 +189,8 @@ class BaseArray(ABC):
     def _require_writable(self) -> None:
         """Raise ValueError when nothing can be assigned to the array."""
         raise ValueError(
-            "this array is on disk and cannot be changed in place; make a changeable array in memory with `copy()`, "
-            "which for a large file takes as much memory as its pixels"
+            "this array is on disk and cannot be changed in place; `a = a + 1` is a view, which computes when it is "
+            "indexed, and `copy()` a changeable array in memory, of as many bytes as its pixels"
         )
 
     def copy(self) -> NDArray[Any]:

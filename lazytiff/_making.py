@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
 from lazytiff._array import BaseArray
 from lazytiff._dask import token
@@ -12,7 +13,7 @@ from lazytiff._dimensions import free_letter, lettered
 from lazytiff._functions import Applied, Called, Cast, Elementwise
 from lazytiff._keys import select
 from lazytiff._memory import MemoryArray
-from lazytiff._slicing import Slice
+from lazytiff._slicing import Slice, Transposed
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -138,6 +139,19 @@ def cast(array: TiffArray, dtype: np.dtype[Any], casting: Any) -> TiffArray:
         return array
     np.empty(0, array.dtype).astype(dtype, casting=casting)  # which raises what NumPy raises
     return Operands([array]).view(Cast(dtype), dtype)
+
+
+def transposed(array: TiffArray, axes: Sequence[int] | None) -> TiffArray:
+    """Return a view with its axes in that order; the array itself when that is theirs."""
+    order = tuple(range(array.ndim)[::-1]) if axes is None else normalize_axis_tuple(axes, array.ndim)
+    if len(order) != array.ndim:
+        raise ValueError("axes don't match array")
+    if order == tuple(range(array.ndim)):
+        return array
+    shape = tuple(array.shape[axis] for axis in order)
+    letters = "".join(array.axes[axis] for axis in order)
+    view: TiffArray = array._view_type(Transposed(order), (array,), shape, array.dtype, letters)
+    return view
 
 
 def sliced(array: TiffArray, key: Any) -> TiffArray:

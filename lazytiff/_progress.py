@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     Array = TypeVar("Array", bound=NDArray[Any])
     Result = TypeVar("Result")
 
+_QUICK_SECONDS = 0.5  # of work that needs no bar
 _report: contextvars.ContextVar[Report | None] = contextvars.ContextVar("lazytiff.progress", default=None)
 
 
@@ -26,9 +27,9 @@ def progress(report: Report | None = None) -> Iterator[None]:
 
     report: is called in the thread that does the work, as report(done, total, what): bytes of pixels, and a word for
     what is done; done is 0 first and total last, unless the work fails. total is -1 where nobody knows it. What it
-    raises ends the work, as Ctrl-C does: the arrays stay usable. Without it, a bar of tqdm (which must be installed:
-    ImportError) appears in terminals and notebooks. It covers reductions, `copy`, indexing, `load`, `iter_blocks`,
-    `save`, `extend`, `np.save` and all else that takes a while.
+    raises ends the work, as Ctrl-C does: the arrays stay usable. Without it, tqdm (which must be installed:
+    ImportError) shows a bar for what takes half a second or more. It covers reductions, `copy`, indexing, `load`,
+    `iter_blocks`, `save`, `extend`, `np.save` and all else that takes a while, but for what dask computes.
     """
     bar = _Bar() if report is None else None
     token = _report.set(report or bar)
@@ -123,7 +124,8 @@ class _Bar:
     def __call__(self, done: int, total: int, what: str) -> None:
         if done == 0 or self._bar is None:
             self.close()
-            self._bar = self._make(total=None if total < 0 else total, desc=what, unit="B", unit_scale=True)
+            most = None if total < 0 else total
+            self._bar = self._make(total=most, desc=what, unit="B", unit_scale=True, delay=_QUICK_SECONDS)
         self._bar.update(done - self._bar.n)
         if done == total:
             self.close()

@@ -43,6 +43,7 @@ _METHODS = {
     np.median: "median",
     np.percentile: "percentile",
     np.quantile: "quantile",
+    np.transpose: "transpose",
 }
 # These ask for shape and dtype and no more, so that an array without memory will do.
 _ABOUT = {
@@ -66,6 +67,8 @@ _CHANGED = "dst", "a", "arr"
 
 def call_ufunc(ufunc: np.ufunc, method: str, inputs: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Do what __array_ufunc__ is to do."""
+    if any(isinstance(one, BaseArray) for one in kwargs.get("out", ())):  # in place, whatever the operands are
+        inputs = tuple(np.asarray(value) if _is_foreign(value) else value for value in inputs)
     if any(_knows_better(value) for value in (*inputs, *kwargs.get("out", ()))):
         return NotImplemented
     if any(hasattr(value, "__dask_graph__") for value in inputs):
@@ -162,6 +165,10 @@ def _keeps_places(array: BaseArray, target: Any) -> bool:
 
 def _as_tuple(found: Any) -> tuple[Any, ...]:
     return found if isinstance(found, tuple) else (found,)
+
+
+def _is_foreign(value: Any) -> bool:
+    return hasattr(value, "__dask_graph__") or _knows_better(value)
 
 
 def _knows_better(value: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Basic indexing as what a view does."""
+"""Basic indexing, and another order of axes, as what views do."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from lazytiff._cuts import composed, cut_span, indexed
 from lazytiff._dimensions import Step
 from lazytiff._functions import Function
-from lazytiff._tones import GRAY, MIN_IS_BLACK, PALETTE
+from lazytiff._tones import GRAY, MIN_IS_BLACK, PALETTE, RGB
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -96,3 +96,36 @@ class Slice(Function):
         whole = self.layout[-1:] == (axis,) and span.step == 1
         there = span[:1] == range(1) and (whole or source._photometric in {*GRAY, PALETTE})
         return source._photometric if there else MIN_IS_BLACK
+
+
+class Transposed(Function):
+    """The same elements, with axes in another order."""
+
+    only_reads = False
+    name = "transpose"
+
+    def __init__(self, order: tuple[int, ...]) -> None:
+        self._order = order
+
+    def ask(self, request: Request, _: Sources, /) -> list[Request]:
+        """Ask for the same in the source's order."""
+        entries = dict(zip(self._order, request, strict=True))
+        return [tuple(entries[axis] for axis in range(len(entries)))]
+
+    def make(self, _: Request, blocks: Blocks, __: Sources, /) -> NDArray[Any]:
+        """Put the axes into the view's order."""
+        return blocks[0].transpose(self._order)
+
+    def cuts(self, _: tuple[int, ...], sources: Sources, /) -> tuple[Cuts, ...]:
+        """Return the source's, in the view's order."""
+        own = sources[0]._cuts
+        return tuple(own[axis] for axis in self._order)
+
+    def takes_lists(self, _: tuple[int, ...], sources: Sources, /) -> bool:
+        """Tell whether the first axis is the source's."""
+        return self._order[0] == 0 and sources[0]._plan_chunks[0] == 1
+
+    def photometric(self, source: BaseArray) -> int:
+        """Return the source's while samples are last."""
+        kept = self._order[-1] == len(self._order) - 1 or "S" not in source.axes
+        return source._photometric if kept and source._photometric == RGB else MIN_IS_BLACK

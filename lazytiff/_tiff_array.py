@@ -77,6 +77,22 @@ class TiffArray(NDArrayOperatorsMixin, ReducedArray):
         """Tell in words how the pixels are stored and how they are read."""
         return repr(self)
 
+    def __contains__(self, value: object) -> bool:
+        """Tell whether any element is equal, as NumPy does."""
+        return bool((self == value).any())
+
+    def item(self) -> Any:
+        """Return the only element as a Python number. Raises ValueError when there are others."""
+        if self.size != 1:
+            raise ValueError("can only convert an array of size 1 to a Python scalar")
+        return self.copy().item()
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
     # ---- Views
 
     @property
@@ -93,12 +109,22 @@ class TiffArray(NDArrayOperatorsMixin, ReducedArray):
         """
         return _making.map_arrays(func, self, dtype=dtype)
 
-    def astype(self, dtype: DTypeLike, casting: Any = "unsafe") -> TiffArray:
+    def astype(self, dtype: DTypeLike, casting: Any = "unsafe", *, copy: bool = False) -> TiffArray:  # noqa: ARG002
         """Return a view of the elements as another dtype; the array itself when it has that dtype.
 
-        Raises TypeError when NumPy's rule `casting` does not allow it.
+        Raises TypeError when NumPy's rule `casting` does not allow it. copy: means nothing, as views are never copies.
         """
         return _making.cast(self, np.dtype(dtype), casting)
+
+    def transpose(self, *axes: Any) -> TiffArray:
+        """Return a view with its axes in another order, as `numpy.ndarray.transpose`: without arguments, backwards."""
+        order = axes[0] if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], tuple | list)) else axes
+        return _making.transposed(self, order or None)
+
+    @property
+    def T(self) -> TiffArray:  # noqa: N802  # NumPy's name
+        """A view with its axes backwards."""
+        return self.transpose()
 
     def rgb(self) -> TiffArray:
         """Return a view of the pixels as red, green and blue along a last axis of 3; of RGB without more, the array.

@@ -20,6 +20,11 @@ da = pytest.importorskip("dask.array")
 PIXELS = helper.pixels((12, 40, 48), "u2")
 
 
+def xr_array(values):
+    """Return an xarray.DataArray, if possible."""
+    return pytest.importorskip("xarray").DataArray(values)
+
+
 def write(path, pixels=PIXELS, **options):
     """Write pages without lazytiff, and return the path."""
     pages = [helper.page(page, **({"codec": "deflate", "rows_per_strip": 16} | options)) for page in pixels]
@@ -100,6 +105,18 @@ def test_operands(img):
         assert isinstance(found, da.Array)
         np.testing.assert_array_equal(found.compute(), expected)
     assert isinstance(np.maximum(img, other), da.Array)
+    for values in (other, xr_array(np.ones((40, 48)))):
+        with pytest.raises(ValueError, match=r"a = a \+ 1"):
+            img += values
+
+
+def test_operands_in_place(tmp_path):
+    """What is computed in place goes into the file, whatever the operands are."""
+    path = write(tmp_path / "plain.tif", codec="none")
+    with lazytiff.open(path, "r+", mmap=True) as img:
+        img += da.ones((40, 48), dtype="u2", chunks=20)  # noqa: PLW2901  # which is what is tried
+        img += xr_array(np.ones((40, 48), "u2"))  # noqa: PLW2901
+    np.testing.assert_array_equal(lazytiff.load(path), PIXELS + np.uint16(2))
 
 
 def test_without_dask(img, monkeypatch):
@@ -119,6 +136,9 @@ def test_xarray(img):
     np.testing.assert_array_equal(found.isel(page=3, row=slice(2, 9)), PIXELS[3, 2:9])
     np.testing.assert_array_equal(found.mean(), PIXELS.mean())
     np.testing.assert_array_equal((found * 2 + 1).sum("column"), (PIXELS * 2 + 1).sum(axis=2))
+    np.testing.assert_array_equal(found.transpose("column", "page", "row"), PIXELS.transpose(2, 0, 1))
+    np.testing.assert_allclose((found.mean("page") - found).transpose("page", ...), PIXELS.mean(axis=0) - PIXELS)
+    assert xr.DataArray(np.ones(48), dims="column").dot(found).shape == (12, 40)
     repr(found)
 
 

@@ -127,9 +127,13 @@ def test_work_between_blocks(path):
     assert "reduce" in told
 
 
-def test_bar(path, capsys):
-    """Without a function a bar of tqdm shows percents and what is done."""
+def test_bar(path, capsys, monkeypatch):
+    """Without a function a bar of tqdm shows percents and what is done; for what takes half a second or more."""
     pytest.importorskip("tqdm")
+    with lazytiff.open(path) as img, lazytiff.progress():
+        img.max()
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("lazytiff._progress._QUICK_SECONDS", 0)
     with lazytiff.open(path) as img, lazytiff.progress():
         img.max()
     shown = capsys.readouterr().err

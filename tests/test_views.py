@@ -363,7 +363,7 @@ def test_any_chain_long(arrays, data):
 def test_no_axes_of_what_is_mapped(arrays, kind):
     """One element of what is mapped is a view without axes, too."""
     one = arrays[kind][0].lazy[2, 3, 4]
-    for found in (one.copy(), np.asarray(one), np.transpose(one), one[...]):
+    for found in (one.copy(), np.asarray(one), one[...]):
         helper.assert_same(found, np.asarray(STACK[2, 3, 4]))
     helper.assert_same(one[()], STACK[2, 3, 4])
     assert np.shares_memory(np.asarray(one), np.asarray(arrays[kind][0]))
@@ -878,3 +878,62 @@ def test_growing(tmp_path, count):
             helper.assert_same(view.copy(), before)
             helper.assert_same(view.max(axis=0), before.max(axis=0))
         assert (out * 2).shape == SHAPE
+
+
+ORDERS = [(), (None,), (2, 0, 1), ((0, 2, 1),), ([1, 0, 2],), (-1, -2, -3)]
+
+
+@pytest.mark.parametrize("kind", ["strips", "tiles", "mapped r", "swapped mapped", "growing", "many"])
+@pytest.mark.parametrize("order", ORDERS, ids=str)
+def test_transpose(arrays, kind, order):
+    """Another order of axes is a view, whose indices, reductions and letters are those of NumPy's."""
+    lazy, eager = arrays[kind]
+    found, expected = lazy.transpose(*order), eager.transpose(*order)
+    assert isinstance(found, lazytiff.TiffView)
+    for key in [..., 1, (slice(None, None, -2), 2), ([2, 0, 2],), (0, [1, 1])]:
+        np.testing.assert_array_equal(found[key], expected[key])
+    np.testing.assert_array_equal(found.max(axis=0), expected.max(axis=0))
+    np.testing.assert_array_equal((found + 1).sum(axis=(0, 2)), (expected + 1).sum(axis=(0, 2)))
+    assert sorted(found.axes) == sorted(lazy.axes)
+    assert found.sizes == {letter: lazy.sizes[letter] for letter in found.axes}
+    np.testing.assert_array_equal(np.transpose(lazy, (1, 2, 0)), np.transpose(eager, (1, 2, 0)))
+    np.testing.assert_array_equal(pickled(found.lazy[1:])[...] if kind != "growing" else expected[1:], expected[1:])
+
+
+def test_transpose_of_what_it_is(arrays):
+    """The order that there is gives the array itself; an order that is none raises what NumPy raises."""
+    lazy, eager = arrays["strips"]
+    assert lazy.transpose(0, 1, 2) is lazy
+    assert lazy.T.shape == eager.T.shape
+    for order in [(0, 1), (0, 1, 3), (0, 0, 1)]:
+        assert outcome(lambda order=order: lazy.transpose(*order)) is outcome(
+            lambda order=order: eager.transpose(order)
+        )
+
+
+def test_colours_keep_their_order(arrays):
+    """Rows and columns of RGB may change places; when samples are not last, they are no colours any more."""
+    lazy, _ = arrays["colours"]
+    np.testing.assert_array_equal(lazy.transpose(0, 2, 1, 3).gray()[...], lazy.gray()[...].transpose(0, 2, 1))
+    with pytest.raises(lazytiff.UnsupportedTiffError):
+        lazy.transpose(3, 0, 1, 2).gray()
+
+
+def test_one_element(arrays):
+    """One element is a number for Python; more are not."""
+    lazy, eager = arrays["strips"]
+    one = lazy.lazy[1, 2, 3]
+    assert float(one) == float(eager[1, 2, 3])
+    assert int(one) == one.item() == int(eager[1, 2, 3])
+    assert bool(lazy.lazy[:1, :1, :1] >= 0)
+    for make in (float, int, lambda array: array.item()):
+        with pytest.raises(ValueError, match="size 1"):
+            make(lazy)
+
+
+def test_contains(arrays):
+    """Whether a value is among the elements is told as NumPy does."""
+    lazy, eager = arrays["strips"]
+    assert eager[3, 4, 5] in lazy
+    assert (70000 in lazy) == (70000 in eager)
+    assert -1 not in lazy
