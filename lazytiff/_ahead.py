@@ -24,7 +24,8 @@ def in_order(task: Callable[[Item], Result], items: Iterable[Item], ahead: int) 
     rest = iter(items)
     first = list(itertools.islice(rest, 2))
     if ahead < 1 or len(first) < 2 or _pool.is_worker():  # noqa: PLR2004  # for one alone, others would only be waited for
-        yield from map(task, itertools.chain(first, rest))
+        for item in itertools.chain(first, rest):
+            yield task(item)  # and not by `map`, which a StopIteration of the task would end without a word
         return
     tasks = (_Task(task, item) for item in itertools.chain(first, rest))
     begun: deque[_Task] = deque()

@@ -128,13 +128,13 @@ def longest(cuts: Cuts, size: int) -> int:
     return int(np.diff([*cuts, size]).max(initial=0))
 
 
-def slabs(block: NDArray[Any]) -> Iterator[tuple[int, tuple[slice, ...]]]:
-    """Yield the longest axis, and one index after the other along it: each for _SLAB_BYTES of a block."""
+def slabs(block: NDArray[Any], nbytes: int = _SLAB_BYTES) -> Iterator[tuple[int, tuple[slice, ...]]]:
+    """Yield the longest axis, and one index after the other along it: each for so many bytes of a block."""
     if not block.ndim:
         yield 0, ()
         return
     along = int(np.argmax(block.shape))
-    step = max(1, _SLAB_BYTES * block.shape[along] // max(block.nbytes, 1))
+    step = max(1, nbytes * block.shape[along] // max(block.nbytes, 1))
     for begin in range(0, block.shape[along], step):
         yield along, (slice(None),) * along + (slice(begin, begin + step),)
 

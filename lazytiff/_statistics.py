@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lazytiff import _blocks
+from lazytiff._cuts import slabs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from lazytiff._cuts import Box
     from lazytiff._gather import Request
     from lazytiff._reduce import ReducedArray
+
+
+_COUNTED_BYTES = 4 << 20  # of a block, counted at a time
 
 
 def is_countable(dtype: np.dtype[Any]) -> bool:
@@ -31,9 +35,12 @@ def counts(array: BaseArray) -> tuple[NDArray[Any], NDArray[np.int64]]:
 
     def work(_: Box, request: Request) -> NDArray[np.int64]:
         (block,) = array._peek([request])
-        return np.bincount(block.ravel().astype(np.intp) - first, minlength=length)
+        found = np.zeros(length, np.int64)
+        for _, slab in slabs(block, _COUNTED_BYTES):  # NumPy counts nothing but a copy as intp
+            found += np.bincount(block[slab].ravel().astype(np.intp) - first, minlength=length)
+        return found
 
-    for _, found in _blocks.each(array, work, "count", width=np.dtype(np.intp).itemsize):  # all that NumPy counts
+    for _, found in _blocks.each(array, work, "count"):
         total += found
     return np.arange(first, first + length).astype(dtype), total
 

@@ -172,7 +172,7 @@ class TiffView(TiffArray):
             wanted = [self._function.ask(request, self._sources)[0] for request in requests]
             blocks = self.base._read(wanted)
             return [block.reshape(tuple(map(len, request))) for block, request in zip(blocks, requests, strict=True)]
-        return list(map(self._compute, requests))
+        return [self._compute(request) for request in requests]
 
     def _compute(self, request: Request) -> NDArray[Any]:
         if count(request) * self._wide <= _blocks.BLOCK_BYTES:

@@ -149,3 +149,18 @@ def test_save_of_other_dtypes(dtype, img, tmp_path):
     found = np.load(tmp_path / "it.npy", allow_pickle=True)
     assert found.dtype == np.dtype(dtype)
     assert (found == (PAGES % 1000).astype(dtype)).all()
+
+
+@pytest.mark.parametrize(
+    "use", [lambda view: view.max(), lambda view: view[...], lambda view: list(view.iter_blocks(1))]
+)
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_function_that_stops_iteration(tmp_path, use, workers):
+    """A StopIteration of a function ends no loop of ours: it is an error."""
+
+    def stop(_):
+        raise StopIteration
+
+    tifffile.imwrite(tmp_path / "stack.tif", np.zeros((5, 20, 30), "u2"), compression="zlib")
+    with lazytiff.open(tmp_path / "stack.tif", workers=workers) as img, pytest.raises((RuntimeError, StopIteration)):
+        use(img.map(stop, dtype="u2"))
