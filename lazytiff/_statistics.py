@@ -36,7 +36,7 @@ def counts(array: BaseArray) -> tuple[NDArray[Any], NDArray[np.int64]]:
     def work(_: Box, request: Request) -> NDArray[np.int64]:
         (block,) = array._peek([request])
         found = np.zeros(length, np.int64)
-        for _, slab in slabs(block, _COUNTED_BYTES):  # NumPy counts nothing but a copy as intp
+        for _axis, slab in slabs(block, _COUNTED_BYTES):  # NumPy counts nothing but a copy as intp
             found += np.bincount(block[slab].ravel().astype(np.intp) - first, minlength=length)
         return found
 

@@ -388,8 +388,8 @@ def test_what_was_begun_is_let_go(how):
                 next(blocks)
         else:
             next(blocks)
-        for _ in range(4):
-            assert done.acquire(timeout=TIMEOUT)  # some are ready, and nobody takes them
+            for _ in range(4):
+                assert done.acquire(timeout=TIMEOUT)  # some are ready, and nobody takes them
         if how == "closed":
             blocks.close()
         del img, view, blocks
