@@ -11,7 +11,17 @@ from numpy.lib.array_utils import normalize_axis_index
 from lazytiff import _blocks, _cuts, _statistics
 from lazytiff._array import BaseArray
 from lazytiff._folds import Count, Mean, Place, Span, mean_dtype
-from lazytiff._stream import NOTHING, axes_of, empty, read_mask, reduced, require_array, stream, ufunc_reduce
+from lazytiff._stream import (
+    NOTHING,
+    at_once,
+    axes_of,
+    is_streamed,
+    read_mask,
+    reduced,
+    require_array,
+    stream,
+    ufunc_reduce,
+)
 from lazytiff._variance import Variance
 
 if TYPE_CHECKING:
@@ -86,8 +96,8 @@ class ReducedArray(BaseArray):
         where: Any = True,
     ) -> Any:
         """Return the means: of integers as float64. Where there is nothing to average, NaN and a RuntimeWarning."""
-        if not self.size:
-            return np.mean(empty(self), axis, dtype, out, keepdims, **read_mask(where))
+        if not is_streamed(self):
+            return np.mean(at_once(self), axis, dtype, out, keepdims, **read_mask(where))
         require_array(out)
         made = Mean(mean_dtype(self.dtype, dtype, out))
         return stream(self, made, axis, out, keepdims=keepdims, where=where)
@@ -126,8 +136,8 @@ class ReducedArray(BaseArray):
         if correction is not NOTHING and ddof != 0:
             raise ValueError("ddof and correction can't be provided simultaneously.")
         off = ddof if correction is NOTHING else correction
-        if not self.size:
-            return (np.std if root else np.var)(empty(self), axis, dtype, out, off, keepdims, **read_mask(where))
+        if not is_streamed(self):
+            return (np.std if root else np.var)(at_once(self), axis, dtype, out, off, keepdims, **read_mask(where))
         require_array(out)
         result = mean_dtype(np.empty(0, self.dtype).real.dtype, dtype, out)
         total = reduced(self.shape, axes_of(axis, self.ndim))
@@ -145,8 +155,8 @@ class ReducedArray(BaseArray):
     def _place(self, axis: int | None, out: Any, keepdims: bool, *, largest: bool) -> Any:
         if axis is not None:
             axis = normalize_axis_index(operator.index(axis), self.ndim)
-        if not self.size:
-            return (np.argmax if largest else np.argmin)(empty(self), axis, out, keepdims=keepdims)
+        if not is_streamed(self):
+            return (np.argmax if largest else np.argmin)(at_once(self), axis, out, keepdims=keepdims)
         require_array(out)
         if out is not None and not np.can_cast(out.dtype, np.intp):
             raise TypeError(f"out must hold places, which are of {np.dtype(np.intp)}, not of {out.dtype}")
@@ -154,14 +164,14 @@ class ReducedArray(BaseArray):
 
     def ptp(self, axis: Any = None, out: Any = None, keepdims: bool = False) -> Any:
         """Return the largest elements less the smallest, in the array's dtype, as NumPy does."""
-        if not self.size:
-            return np.ptp(empty(self), axis, out, keepdims)
+        if not is_streamed(self):
+            return np.ptp(at_once(self), axis, out, keepdims)
         return stream(self, Span(), axis, out, keepdims=keepdims)
 
     def count_nonzero(self, axis: Any = None, *, keepdims: bool = False) -> Any:
         """Return how many elements are not zero, as `numpy.count_nonzero`."""
-        if not self.size:
-            return np.count_nonzero(empty(self), axis, keepdims=keepdims)
+        if not is_streamed(self):
+            return np.count_nonzero(at_once(self), axis, keepdims=keepdims)
         found = stream(self, Count(), axis, None, keepdims=keepdims)
         scalar = type(np.count_nonzero(()))  # int before NumPy 2.3
         return scalar(found) if axis is None and not keepdims else found

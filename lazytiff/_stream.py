@@ -83,9 +83,9 @@ def ufunc_reduce(
     where: Any = True,
 ) -> Any:
     """Do as ufunc.reduce."""
-    if not array.size:
+    if not is_streamed(array):
         given = {} if initial is NOTHING else {"initial": initial}
-        return ufunc.reduce(empty(array), axis, dtype, out, keepdims, **given, **read_mask(where))  # type: ignore[call-arg]  # "initial"
+        return ufunc.reduce(at_once(array), axis, dtype, out, keepdims, **given, **read_mask(where))  # type: ignore[call-arg]  # "initial"
     if isinstance(out, tuple):
         (out,) = out
     require_array(out)
@@ -188,6 +188,11 @@ def read_mask(where: Any) -> dict[str, Any]:
     return {} if where is True else {"where": np.asarray(where) if hasattr(where, "_peek") else where}
 
 
-def empty(array: BaseArray) -> NDArray[Any]:
-    """Return an array without elements, of the same shape, of which NumPy says itself what a reduction gives."""
-    return np.empty(array.shape, array.dtype)
+def is_streamed(array: BaseArray) -> bool:
+    """Tell whether a reduction goes block by block: there are elements, and they are numbers or booleans."""
+    return array.size > 0 and array.dtype.kind in "biufc"
+
+
+def at_once(array: BaseArray) -> NDArray[Any]:
+    """Return what NumPy reduces itself: an array without elements, or all of one of Python's objects or of times."""
+    return np.asarray(array) if array.size else np.empty(array.shape, array.dtype)

@@ -163,7 +163,7 @@ class TiffArray(NDArrayOperatorsMixin, ReducedArray):
         axis = axes.find("S") if "S" in axes else axes.find("C")
         if axis < 0:
             if operator.index(number) not in (0, -1):
-                raise IndexError(f"{self!r} has one channel, and not number {number}")
+                raise IndexError(f"{self!r} has one channel, and not number {number}; see hyperstack.channel")
             return self
         return self.lazy[(slice(None),) * axis + (operator.index(number),)]
 

@@ -481,3 +481,14 @@ def test_anything(data):
         biggest = float(np.abs(array.astype("f8")).max())
         scale = {"mean": biggest, "std": biggest, "var": biggest**2}.get(name)
         assert_reduces(img.lazy[key], array[key], name, scale, axis=axis, keepdims=data.draw(st.booleans()))
+
+
+@pytest.mark.parametrize("dtype", ["O", "m8[s]"])
+@pytest.mark.parametrize("name", ["max", "min", "sum", "any", "argmax", "mean", "ptp"])
+def test_other_kinds(name, dtype, tmp_path):
+    """Python's objects and times are reduced by NumPy, all at once."""
+    array = np.arange(24, dtype="u1").reshape(2, 3, 4)
+    (tmp_path / "stack.tif").write_bytes(tiff(*map(page, array)))
+    with lazytiff.open(tmp_path / "stack.tif") as img:
+        found = getattr(np, name)(img.astype(dtype), axis=1)
+        np.testing.assert_array_equal(found, getattr(np, name)(array.astype(dtype), axis=1))
