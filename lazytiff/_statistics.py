@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from lazytiff._reduce import ReducedArray
 
 
-_COUNTED_BYTES = 4 << 20  # of a block, counted at a time
+_COUNTED_BYTES = 256 << 10  # of a block, counted at a time
 
 
 def is_countable(dtype: np.dtype[Any]) -> bool:
