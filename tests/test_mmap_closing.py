@@ -8,6 +8,7 @@ import pickle
 import subprocess
 import sys
 import threading
+import time
 
 import helper
 import numpy as np
@@ -188,6 +189,7 @@ def use_until_closed(img, mode, unexpected):
             img[[0, 2]].sum()
             if mode == "r+":
                 img[3] = 5
+            time.sleep(1e-4)  # without a view: or closing waits, by chance for minutes, until no thread has one
     except lazytiff.ClosedError:
         pass
     except Exception as error:  # noqa: BLE001  # the main thread shall see it
