@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
     from lazytiff._cuts import Cuts
+    from lazytiff._functions import Function
     from lazytiff._indexing import Request
     from lazytiff._tones import Tones
 
@@ -48,6 +49,8 @@ class BaseArray(ABC):
 
     _in_memory: ClassVar[bool] = False  # a numpy.ndarray that a view is of, too
     _depth = 0  # how many views of each other it is
+    _function: Function | None = None  # what a view does, and with which arrays
+    _sources: tuple[BaseArray, ...] = ()
 
     @property
     @abstractmethod
@@ -68,6 +71,11 @@ class BaseArray(ABC):
     @abstractmethod
     def chunk_shape(self) -> tuple[int, ...]:
         """Elements along each axis that are decoded together: a strip or a tile of one page."""
+
+    @property
+    def _takes_lists(self) -> bool:
+        """Whether the first entry of a request may be an array of positions."""
+        return self._plan_chunks[:1] == (1,)
 
     @property
     def _plan_chunks(self) -> tuple[int, ...]:
@@ -161,10 +169,6 @@ class BaseArray(ABC):
         if not self.ndim:
             raise TypeError("len() of an array without axes")
         return self.shape[0]
-
-    def __bool__(self) -> bool:
-        """Refuse, as NumPy does for more than one element."""
-        raise ValueError(f"whether {self!r} is true is ambiguous; read it with `copy()` and use a.any() or a.all()")
 
     def __iter__(self) -> Iterator[NDArray[Any]]:
         return (self[i] for i in range(len(self)))

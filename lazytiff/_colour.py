@@ -15,7 +15,6 @@ from lazytiff._tones import COLOURS, GRAY, MIN_IS_WHITE, MIXED, PALETTE, RGB
 from lazytiff.errors import UnsupportedTiffError
 
 if TYPE_CHECKING:
-    from lazytiff._functions import Function
     from lazytiff._tiff_array import TiffArray
 
 _OTHERS = {
@@ -34,18 +33,18 @@ def rgb(array: TiffArray) -> TiffArray:
     if photometric == RGB:
         return array
     if photometric == PALETTE:
-        return _view(array, Lookup(), (*array.shape, COLOURS), np.dtype(np.uint16), array.axes + "S")
+        return array._viewed(Lookup(), (*array.shape, COLOURS), np.dtype(np.uint16), array.axes + "S")
     dtype = array.dtype.newbyteorder("=")
-    return _view(_upright(array), Repeated(), (*array.shape, COLOURS), dtype, array.axes + "S")
+    return _upright(array)._viewed(Repeated(), (*array.shape, COLOURS), dtype, array.axes + "S")
 
 
 def gray(array: TiffArray) -> TiffArray:
     """Return the view as gray."""
     array, photometric = _without_more(array)
     if photometric == RGB:
-        return _view(array, Luma(), array.shape[:-1], array.dtype.newbyteorder("="), array.axes[:-1])
+        return array._viewed(Luma(), array.shape[:-1], array.dtype.newbyteorder("="), array.axes[:-1])
     if photometric == PALETTE:
-        return _view(array, LookupGray(), array.shape, np.dtype(np.uint16), array.axes)
+        return array._viewed(LookupGray(), array.shape, np.dtype(np.uint16), array.axes)
     return _upright(array)
 
 
@@ -61,7 +60,7 @@ def normed(array: TiffArray, dtype: np.dtype[Any]) -> TiffArray:
     elif photometric == MIN_IS_WHITE:
         array = _upright(array)
     return (
-        array.astype(dtype) if array.dtype.kind == "f" else _view(array, Normed(dtype), array.shape, dtype, array.axes)
+        array.astype(dtype) if array.dtype.kind == "f" else array._viewed(Normed(dtype), array.shape, dtype, array.axes)
     )
 
 
@@ -93,8 +92,4 @@ def _upright(array: TiffArray) -> TiffArray:
     """Return the view with large values for bright pixels."""
     if array._photometric != MIN_IS_WHITE:
         return array
-    return _view(array, Upright(), array.shape, array.dtype.newbyteorder("="), array.axes)
-
-
-def _view(array: TiffArray, function: Function, shape: tuple[int, ...], dtype: np.dtype[Any], axes: str) -> TiffArray:
-    return array._view_type(function, (array,), shape, dtype, axes)
+    return array._viewed(Upright(), array.shape, array.dtype.newbyteorder("="), array.axes)

@@ -125,7 +125,7 @@ def longest(cuts: Cuts, size: int) -> int:
     """Return the length of the longest chunk along one axis."""
     if isinstance(cuts, range):
         return min(cuts.step, size)
-    return int(np.diff([*cuts, size]).max(initial=0))
+    return int(np.diff(cuts, append=size).max(initial=0))
 
 
 def slabs(block: NDArray[Any], nbytes: int = _SLAB_BYTES) -> Iterator[tuple[int, tuple[slice, ...]]]:

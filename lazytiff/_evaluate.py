@@ -27,11 +27,11 @@ def order(root: BaseArray) -> list[BaseArray]:
     waiting: list[tuple[BaseArray, bool]] = [(root, False)]
     while waiting:
         array, has_sources = waiting.pop()
-        if has_sources or not _sources(array):
+        if has_sources or not array._sources:
             found[id(array)] = array
         elif id(array) not in found:
             waiting.append((array, True))
-            waiting += [(source, False) for source in reversed(_sources(array)) if id(source) not in found]
+            waiting += [(source, False) for source in reversed(array._sources) if id(source) not in found]
     return list(found.values())
 
 
@@ -41,9 +41,9 @@ def evaluate(root: BaseArray, request: Request) -> NDArray[Any]:
     steps: dict[int, dict[Hashable, _Step]] = {id(array): {} for array in arrays}
     steps[id(root)][_key(request)] = _Step(request)
     for array in reversed(arrays):  # views before their sources: all that is needed of one is known when it is its turn
-        if function := _function(array):
+        if function := array._function:
             for step in steps[id(array)].values():
-                step.order(function, _sources(array), steps)
+                step.order(function, array._sources, steps)
     for array in arrays:
         _make(array, list(steps[id(array)].values()))
     return steps[id(root)][_key(request)].take(only_reads=True)
@@ -88,13 +88,13 @@ class _Step:
 
 def _make(array: BaseArray, steps: list[_Step]) -> None:
     """Make the blocks of one array."""
-    function, sources = _function(array), _sources(array)
+    function = array._function
     if function is None:
         _read(array, steps)
         return
     for step in steps:
         blocks = [source.take(only_reads=function.only_reads) for source in step.sources]
-        step.block = function.make(step.request, blocks, sources)
+        step.block = function.make(step.request, blocks, array._sources)
 
 
 def _read(array: BaseArray, steps: list[_Step]) -> None:
@@ -106,14 +106,6 @@ def _read(array: BaseArray, steps: list[_Step]) -> None:
         return
     for step, block in zip(steps, read([step.request for step in steps]), strict=True):
         step.block = block
-
-
-def _function(array: BaseArray) -> Function | None:
-    return getattr(array, "_function", None)
-
-
-def _sources(array: BaseArray) -> tuple[BaseArray, ...]:
-    return getattr(array, "_sources", ())
 
 
 def _key(request: Request) -> Hashable:

@@ -7,6 +7,7 @@ at the same place (`merge`), and makes the result of what came of all blocks (`f
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,10 +36,21 @@ def mask(where: Where) -> dict[str, Any]:
     return {} if where is None else {"where": where}
 
 
-def count(block: NDArray[Any], axes: Axes, where: Where) -> NDArray[np.int64]:
+def reduced(shape: tuple[int, ...], axes: Axes) -> int:
     """Return how many elements go into each of the results."""
+    return math.prod(shape[axis] for axis in axes)
+
+
+def add(into: Parts, part: Parts) -> None:
+    """Add to sums what another block came to."""
+    for mine, other in zip(into, part, strict=True):
+        np.add(mine, other, out=mine)
+
+
+def count(block: NDArray[Any], axes: Axes, where: Where) -> NDArray[np.int64]:
+    """Return how many elements of a block go into each of the results."""
     if where is None:
-        return np.full((1,) * block.ndim, math.prod(block.shape[axis] for axis in axes), np.int64)
+        return np.full((1,) * block.ndim, reduced(block.shape, axes), np.int64)
     return np.count_nonzero(np.broadcast_to(where, block.shape), axes, keepdims=True).astype(np.int64)
 
 
@@ -50,12 +62,32 @@ def mean_dtype(source: np.dtype[Any], asked: DTypeLike | None, out: NDArray[Any]
     return np.result_type(own, out.dtype) if out is not None and out.dtype.kind in "fc" else own
 
 
-class Fold:
-    """A ufunc over all elements; `settled`, where that is given, is a value that no further element changes."""
+class Folding(ABC):
+    """What one reduction does."""
 
     casting: Any = "unsafe"  # of the result into `out`, as NumPy's reductions do it
     width = 0  # bytes that are needed for each element, beside the block itself
     result_width: int  # bytes of what a block makes for one result
+
+    @abstractmethod
+    def part(self, block: NDArray[Any], axes: Axes, where: Where, box: Box, /) -> Parts:
+        """Return what one block comes to, at its box of the array."""
+
+    @abstractmethod
+    def merge(self, into: Parts, part: Parts) -> None:
+        """Take in another block."""
+
+    def is_settled(self, _: Parts) -> bool:
+        """Tell whether no further block changes the only result."""
+        return False
+
+    @abstractmethod
+    def finish(self, state: Parts, total: int, /) -> NDArray[Any]:
+        """Return the results; total: how many elements went into each, without a mask."""
+
+
+class Fold(Folding):
+    """A ufunc over all elements; `settled`, where that is given, is a value that no further element changes."""
 
     def __init__(
         self,
@@ -86,7 +118,7 @@ class Fold:
         """Tell whether no further block changes the only result."""
         return self._settled is not None and bool(state[0].flat[0]) is self._settled
 
-    def finish(self, state: Parts, _: int) -> NDArray[Any]:
+    def finish(self, state: Parts, _: int, /) -> NDArray[Any]:
         """Return the result."""
         (found,) = state
         if self._initial and not self._again:
@@ -119,10 +151,9 @@ class Mean(Fold):
 
     def merge(self, into: Parts, part: Parts) -> None:
         """Add what another block came to."""
-        for mine, other in zip(into, part, strict=True):
-            np.add(mine, other, out=mine)
+        add(into, part)
 
-    def finish(self, state: Parts, total: int) -> NDArray[Any]:
+    def finish(self, state: Parts, total: int, /) -> NDArray[Any]:
         """Divide; where there was nothing to add, NumPy warns and gives NaN."""
         found, *counts = state
         number = counts[0] if counts else total
@@ -150,16 +181,14 @@ class Span(Fold):
         np.maximum(into[0], part[0], out=into[0])
         np.minimum(into[1], part[1], out=into[1])
 
-    def finish(self, state: Parts, _: int) -> NDArray[Any]:
+    def finish(self, state: Parts, _: int, /) -> NDArray[Any]:
         """Subtract, as NumPy does."""
         return np.asarray(np.subtract(*state))
 
 
-class Place:
+class Place(Folding):
     """Where the first of the largest (or smallest) elements is: along one axis, or among all in C order."""
 
-    casting: Any = "unsafe"
-    width = 0
     result_width = 16
 
     def __init__(self, shape: tuple[int, ...], axis: int | None, *, largest: bool) -> None:
@@ -193,10 +222,6 @@ class Place:
         np.copyto(value, other, where=better)
         np.copyto(place, other_place, where=better)
 
-    def is_settled(self, _: Parts) -> bool:
-        """Every block counts."""
-        return False
-
-    def finish(self, state: Parts, _: int) -> NDArray[Any]:
+    def finish(self, state: Parts, _: int, /) -> NDArray[Any]:
         """Return the places."""
         return state[1]

@@ -96,9 +96,7 @@ class Elementwise(Function):
     def takes_lists(self, shape: tuple[int, ...], sources: Sources, /) -> bool:
         """Tell whether all sources that are not broadcast along the first axis take them."""
         return all(
-            source._plan_chunks[0] == 1
-            for source in sources
-            if source.ndim == len(shape) and source.shape[0] == shape[0]
+            source._takes_lists for source in sources if source.ndim == len(shape) and source.shape[0] == shape[0]
         )
 
 

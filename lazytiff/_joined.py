@@ -208,7 +208,7 @@ class JoinedArrays(Joined):
         first, *others = self._with_new_axis(self.base[0]._plan_chunks)
         if self._axis == 0 and self._is_new:
             return (1, *others)
-        alike = all(array._plan_chunks[0] == 1 for array in self.base)
+        alike = all(array._takes_lists for array in self.base)
         return (first if alike else max(first, 2), *others)
 
     @property

@@ -150,8 +150,7 @@ def transposed(array: TiffArray, axes: Sequence[int] | None) -> TiffArray:
         return array
     shape = tuple(array.shape[axis] for axis in order)
     letters = "".join(array.axes[axis] for axis in order)
-    view: TiffArray = array._view_type(Transposed(order), (array,), shape, array.dtype, letters)
-    return view
+    return array._viewed(Transposed(order), shape, array.dtype, letters)
 
 
 def sliced(array: TiffArray, key: Any) -> TiffArray:
@@ -169,10 +168,9 @@ def sliced(array: TiffArray, key: Any) -> TiffArray:
         axes = axes.replace("?", free_letter(axes), 1)
     if function.spans == tuple(map(range, array.shape)) and function.layout == tuple(range(array.ndim)):
         return array
-    below: Any = array
-    if isinstance(getattr(array, "_function", None), Slice):
-        function, array = below._function.then(function), below.base
-    return array._view_type(function, (array,), selection.shape, array.dtype, axes)
+    if isinstance(array._function, Slice):
+        function, array = array._function.then(function), array.base  # type: ignore[attr-defined]  # it is a view
+    return array._viewed(function, selection.shape, array.dtype, axes)
 
 
 def _layout(items: Sequence[Any], ndim: int) -> tuple[int | None, ...]:

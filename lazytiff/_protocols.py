@@ -157,7 +157,7 @@ def _keeps_places(array: BaseArray, target: Any) -> bool:
     """Tell whether an array needs no elements of the target but those at the same places: they are read just before."""
     for one in _evaluate.order(array):
         is_target = one is target or getattr(one, "_array", None) is target
-        is_alike = isinstance(getattr(one, "_function", None), Elementwise) and one.shape == target.shape
+        is_alike = isinstance(one._function, Elementwise) and one.shape == target.shape
         if not is_target and not is_alike and one._overlaps(target):
             return False
     return True
@@ -185,13 +185,13 @@ def _as_dask(value: Any) -> Any:
 
 def call_function(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Any:
     """Do what __array_function__ is to do."""
+    if func in _ABOUT:
+        return func(*_exchanged(args, _stand_in), **_exchanged(dict(kwargs), _stand_in))
     kwargs = {name: value for name, value in kwargs.items() if value is not np._NoValue}  # which is not given
     if func in _METHODS and "a" in kwargs and not args:
         args = (kwargs.pop("a"),)
     if any(isinstance(one, BaseArray) for one in _changed(func, args, kwargs)):
         raise TypeError(f"numpy.{func.__name__} would change a copy of the pixels; assign with array[key] = ...")
-    if func in _ABOUT:
-        return func(*_exchanged(args, _stand_in), **_exchanged(dict(kwargs), _stand_in))
     if func is np.save:
         given = inspect.signature(np.save).bind(*args, **kwargs).arguments
         if isinstance(array := given["arr"], BaseArray) and not array.dtype.hasobject:  # which NumPy pickles

@@ -10,14 +10,13 @@ from numpy.lib.array_utils import normalize_axis_index
 
 from lazytiff import _blocks, _cuts, _statistics
 from lazytiff._array import BaseArray
-from lazytiff._folds import Count, Mean, Place, Span, mean_dtype
+from lazytiff._folds import Count, Mean, Place, Span, mean_dtype, reduced
 from lazytiff._stream import (
     NOTHING,
     at_once,
     axes_of,
     is_streamed,
     read_mask,
-    reduced,
     require_array,
     stream,
     ufunc_reduce,
@@ -192,19 +191,19 @@ class ReducedArray(BaseArray):
         Integers of at most 16 bits are counted, exactly and in little memory; of others the whole array is read, as
         `np.asarray` does.
         """
-        if not self.size or not _statistics.is_countable(self.dtype):
+        if not _statistics.is_countable(self):
             return np.quantile(np.asarray(self), q)
         return _statistics.quantile(self, q)
 
     def percentile(self, q: Any) -> Any:
         """Return the percentiles q (from 0 to 100) of all elements, as `numpy.percentile`; memory: see `quantile`."""
-        if not self.size or not _statistics.is_countable(self.dtype):
+        if not _statistics.is_countable(self):
             return np.percentile(np.asarray(self), q)
         return _statistics.quantile(self, np.true_divide(q, 100))
 
     def median(self) -> Any:
         """Return the median of all elements, as `numpy.median`; as for memory, see `quantile`."""
-        if not self.size or not _statistics.is_countable(self.dtype):
+        if not _statistics.is_countable(self):
             return np.median(np.asarray(self))
         return _statistics.median(self)
 

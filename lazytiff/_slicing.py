@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from lazytiff._cuts import composed, cut_span, indexed
 from lazytiff._dimensions import Step
 from lazytiff._functions import Function
-from lazytiff._tones import GRAY, MIN_IS_BLACK, PALETTE, RGB
+from lazytiff._tones import GRAY, MIN_IS_BLACK, PALETTE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -55,7 +55,7 @@ class Slice(Function):
     def takes_lists(self, _: tuple[int, ...], sources: Sources, /) -> bool:
         """Tell whether the first axis is the source's, in its direction."""
         first = self.layout[0] == 0 and self.spans[0].step > 0
-        return first and sources[0]._plan_chunks[0] == 1
+        return first and sources[0]._takes_lists
 
     def then(self, other: Slice) -> Slice:
         """Return both, one after the other, as one."""
@@ -123,9 +123,12 @@ class Transposed(Function):
 
     def takes_lists(self, _: tuple[int, ...], sources: Sources, /) -> bool:
         """Tell whether the first axis is the source's."""
-        return self._order[0] == 0 and sources[0]._plan_chunks[0] == 1
+        return self._order[0] == 0 and sources[0]._takes_lists
+
+    def tones(self, request: Request, sources: Sources, /) -> Tones:
+        """Return the source's."""
+        return sources[0]._tones(self.ask(request, sources)[0]).transpose(self._order)
 
     def photometric(self, source: BaseArray) -> int:
-        """Return the source's while samples are last."""
-        kept = self._order[-1] == len(self._order) - 1 or "S" not in source.axes
-        return source._photometric if kept and source._photometric == RGB else MIN_IS_BLACK
+        """Return the source's."""
+        return source._photometric

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 _COUNTED_BYTES = 256 << 10  # of a block, counted at a time
 
 
-def is_countable(dtype: np.dtype[Any]) -> bool:
-    """Tell whether a dtype has so few values that each can be counted."""
-    return dtype.kind in "bui" and dtype.itemsize <= np.dtype(np.int16).itemsize
+def is_countable(array: BaseArray) -> bool:
+    """Tell whether there are elements, of a dtype that has so few values that each can be counted."""
+    return array.size > 0 and array.dtype.kind in "bui" and array.dtype.itemsize <= np.dtype(np.int16).itemsize
 
 
 def counts(array: BaseArray) -> tuple[NDArray[Any], NDArray[np.int64]]:
@@ -51,7 +51,7 @@ def histogram(
     """Return how many elements are in each bin, and the edges of the bins, as numpy.histogram."""
     if not array.size:
         return np.histogram(np.empty(0, array.dtype), bins, limits, density)
-    if is_countable(array.dtype) and array.dtype.kind != "b" and not isinstance(bins, str):
+    if is_countable(array) and array.dtype.kind != "b" and not isinstance(bins, str):
         values, number = counts(array)
         there = number > 0
         return np.histogram(values[there], bins, limits, density, weights=number[there])

@@ -11,21 +11,18 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_tuple
 
 from lazytiff import _blocks
+from lazytiff._array import BaseArray
 from lazytiff._cuts import broadcast_request, indexed
-from lazytiff._folds import Fold
+from lazytiff._folds import Fold, accumulator, reduced
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from numpy.typing import DTypeLike, NDArray
 
-    from lazytiff._array import BaseArray
     from lazytiff._cuts import Box
-    from lazytiff._folds import Parts, Place, Where
+    from lazytiff._folds import Folding, Parts, Where
     from lazytiff._gather import Request
-    from lazytiff._variance import Variance
-
-    Folding = Fold | Place | Variance
 
 # Whose result is the same however the elements are put together; and of those, whose initial value may be taken twice.
 STREAMED = {
@@ -54,7 +51,7 @@ def fold(array: BaseArray, ufunc: np.ufunc, dtype: DTypeLike | None, out: Any, i
     if asked is None and out is not None and ufunc not in _TRUTHS:
         asked = np.result_type(out.dtype, array.dtype)  # the loop that NumPy finds for both
     result = ufunc.reduce(np.ones(1, array.dtype), dtype=asked).dtype
-    wide = accumulator_of(ufunc, asked, result)
+    wide = accumulator(result) if ufunc in (np.add, np.multiply) else asked
     return Fold(
         ufunc,
         wide,
@@ -63,13 +60,6 @@ def fold(array: BaseArray, ufunc: np.ufunc, dtype: DTypeLike | None, out: Any, i
         initial={} if initial is NOTHING else {"initial": initial},
         again=ufunc in _IDEMPOTENT,
     )
-
-
-def accumulator_of(ufunc: np.ufunc, asked: np.dtype[Any] | None, result: np.dtype[Any]) -> np.dtype[Any] | None:
-    """Return what a ufunc accumulates in: sums and products of floats in float64."""
-    if ufunc in (np.add, np.multiply) and result.kind in "fc":
-        return np.result_type(result, np.float64)
-    return asked if ufunc not in (np.add, np.multiply) else result
 
 
 def ufunc_reduce(
@@ -120,11 +110,6 @@ def stream(array: BaseArray, fold: Folding, axis: Any, out: Any, *, keepdims: bo
     return out
 
 
-def reduced(shape: tuple[int, ...], axes: tuple[int, ...]) -> int:
-    """Return how many elements go into each result."""
-    return math.prod(shape[axis] for axis in axes)
-
-
 def axes_of(axis: Any, ndim: int) -> tuple[int, ...]:
     """Return the axes as NumPy takes them: None for all, a number, or a tuple; a list is a TypeError."""
     if axis is None:
@@ -167,7 +152,7 @@ class _Mask:
         self._where = None if where is True else where
         if self._where is None:
             return
-        if not hasattr(where, "_peek"):
+        if not isinstance(where, BaseArray):
             self._where = where = where if isinstance(where, np.ndarray) else np.asarray(where, bool)
         if where.dtype != bool:
             raise TypeError(f"where must be an array of bool, not of {where.dtype}")
@@ -185,7 +170,7 @@ class _Mask:
 
 def read_mask(where: Any) -> dict[str, Any]:
     """Return the argument that a mask is for NumPy's functions, which tell True from an array of it."""
-    return {} if where is True else {"where": np.asarray(where) if hasattr(where, "_peek") else where}
+    return {} if where is True else {"where": np.asarray(where) if isinstance(where, BaseArray) else where}
 
 
 def is_streamed(array: BaseArray) -> bool:

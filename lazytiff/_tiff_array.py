@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
     from lazytiff._dimensions import Step
+    from lazytiff._functions import Function
 
 
 class TiffArray(NDArrayOperatorsMixin, ReducedArray):
@@ -94,6 +95,10 @@ class TiffArray(NDArrayOperatorsMixin, ReducedArray):
         return int(self.item())
 
     # ---- Views
+
+    def _viewed(self, function: Function, shape: tuple[int, ...], dtype: np.dtype[Any], axes: str) -> TiffArray:
+        """Return the view of this array alone that a function makes."""
+        return self._view_type(function, (self,), shape, dtype, axes)
 
     @property
     def lazy(self) -> Lazy:

@@ -108,7 +108,7 @@ class Recoloured(Function):
 
     def takes_lists(self, _: tuple[int, ...], sources: Sources, /) -> bool:
         """Tell what the source does."""
-        return sources[0]._plan_chunks[:1] == (1,)
+        return sources[0]._takes_lists
 
     def photometric(self, _: BaseArray) -> int:
         """Return what it is now."""
@@ -206,7 +206,7 @@ class Luma(Function):
 
     def takes_lists(self, _: tuple[int, ...], sources: Sources, /) -> bool:
         """Tell what the source does."""
-        return len(sources[0]._plan_chunks) > 1 and sources[0]._plan_chunks[0] == 1
+        return sources[0].ndim > 1 and sources[0]._takes_lists
 
     def photometric(self, _: BaseArray) -> int:
         """Return what it is now."""

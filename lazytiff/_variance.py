@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lazytiff._cuts import slabs
-from lazytiff._folds import count, mask
+from lazytiff._folds import Folding, add, count, mask
 from lazytiff._warn import warn
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ MOST_EXACT = 1 << 31  # values of 16 bits whose squares add up within 63 bits
 _MOST_NARROW = 1 << 15  # values of 16 bits that add up within 31 bits
 
 
-class Variance:
+class Variance(Folding):
     """The mean square of the distance from the mean, or its root.
 
     Values of at most 16 bits are added up exactly, with their squares. Others are merged mean by mean: Chan, Golub and
@@ -78,8 +78,7 @@ class Variance:
     def merge(self, into: Parts, part: Parts) -> None:
         """Take in another block."""
         if self._is_exact:
-            for mine, other in zip(into, part, strict=True):
-                np.add(mine, other, out=mine)
+            add(into, part)
             return
         (number, base, offset, squares), (more, other_base, other_offset, other_squares) = into, part
         np.copyto(base, other_base, where=number == 0)
@@ -89,11 +88,7 @@ class Variance:
         offset += steps * share
         number += more
 
-    def is_settled(self, _: Parts) -> bool:
-        """Every block counts."""
-        return False
-
-    def finish(self, state: Parts, _: int) -> NDArray[Any]:
+    def finish(self, state: Parts, _: int, /) -> NDArray[Any]:
         """Divide by what is left of the count; NumPy warns where nothing is."""
         number, squares = state[0], state[-1]
         divisor = np.maximum(number - self._ddof, 0)

@@ -34,6 +34,8 @@ class TiffView(TiffArray):
     It has the shape that they had when it was made, and is usable for as long as they are.
     """
 
+    _function: Function
+
     def __init__(
         self,
         function: Function,
@@ -54,7 +56,8 @@ class TiffView(TiffArray):
         # What follows is the sources' at this moment, so that nobody has to go through all views again.
         self._wide = max(dtype.itemsize, *(function.taken * source._widest for source in sources))
         self._own_cuts = function.cuts(shape, sources)
-        self._takes_lists = bool(shape) and function.takes_lists(shape, sources)
+        self._chunks = tuple(longest(cuts, size) for cuts, size in zip(self._own_cuts, shape, strict=True))
+        self._lists = bool(shape) and function.takes_lists(shape, sources)
         self._means = function.photometric(self.base)
         asked = [source._workers for source in sources if source._workers is not None]
         self._asked_workers = min(asked, default=None)
@@ -82,7 +85,7 @@ class TiffView(TiffArray):
     @property
     def chunk_shape(self) -> tuple[int, ...]:
         """Elements along each axis that are computed of one chunk of the files, at the most."""
-        return tuple(longest(cuts, size) for cuts, size in zip(self._cuts, self._shape, strict=True))
+        return self._chunks
 
     @property
     def resolution(self) -> dict[str, Step]:
@@ -119,8 +122,8 @@ class TiffView(TiffArray):
 
     @property
     def _plan_chunks(self) -> tuple[int, ...]:
-        first, *others = self.chunk_shape or (1,)
-        return (1 if self._takes_lists else max(first, 2), *others)[: self.ndim]
+        first, *others = self._chunks or (1,)
+        return (1 if self._lists else max(first, 2), *others)[: self.ndim]
 
     @property
     def _widest(self) -> int:

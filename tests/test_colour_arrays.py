@@ -349,3 +349,18 @@ def test_gray_of_others(name, numbers, corpus):
             assert found.shape == (*stored.shape, 3)
             for sample in np.moveaxis(found, -1, 0):
                 np.testing.assert_allclose(sample, expected, atol=4 if ours.compression in ("jpeg", "lerc") else 0)
+
+
+def test_another_order_of_axes():
+    """Pixels mean what they did when axes change places: bits and ColorMaps of each page, and min-is-white."""
+    all_bits = (12, 16, 10, 12, 9)
+    made, stack = gray_stack(WHITE, all_bits)
+    with opened(*made) as img:
+        for order in [(0, 2, 1), (1, 0, 2), (2, 1, 0)]:
+            turned = img.transpose(*order)
+            check(turned.gray(), each_page(upright, stack, all_bits).transpose(order))
+            check(turned.normed(), each_page(fractions, each_page(upright, stack, all_bits), all_bits).transpose(order))
+    made, colours = palette_stack()
+    with opened(*made) as img:
+        assert_same(img.T.rgb()[...], colours.transpose(2, 1, 0, 3))
+        assert_same(img.T.lazy[:, 2].gray()[...], weighed(colours).transpose(2, 1, 0)[:, 2])

@@ -39,7 +39,7 @@ FLOORS = [
         "_views",
     }  # and when it is asked for
     | {"_dask", "_npy", "_protocols"}  # for other libraries
-    | {"_assignment", "_file_array", "_growing", "_levels", "_recipe", "_refreshing"}
+    | {"_assignment", "_file_array", "_growing", "_levels", "_recipe", "_refreshing", "_words"}
     | {"_concatenate", "_hyperstack", "_joined", "_many"}  # arrays of arrays
     | {"_described", "_micromanager_set", "_ome_set", "_placed"},
     {"_append", "_lazy", "_mmap"},
@@ -78,6 +78,7 @@ ARRAYS = {
     "_tiff_array",
     "_tonal",
     "_views",
+    "_words",
 }  # numpy, no ffi
 PURE = {
     "_bands",
