@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from lazytiff import _cuts
 from lazytiff._indexing import plan
 from lazytiff._tiff_array import TiffArray
 
@@ -74,24 +74,13 @@ def _box_pieces(
     if isinstance(source, TiffArray) and not source.shape == shape == full:
         source = source.copy()
     values = source if isinstance(source, TiffArray) else np.broadcast_to(source, shape).reshape(full)
-    for block in _blocks(full, array.itemsize):
-        spans = tuple(span[part] for span, part in zip(request, block, strict=True))
+    rows = _cuts.group_rows(full, list(map(range, full)), _BLOCK_BYTES // array.itemsize)
+    for box in _cuts.boxes(full, rows):
+        spans = _cuts.within(request, box)
         data = np.empty(tuple(map(len, spans)), array.dtype)
-        data[...] = values[block]
+        data[...] = values[_cuts.slices(box)]
         offsets, length = extents.runs(array._want(spans))  # noqa: SLF001  # of the same array
         yield offsets, length, data.reshape(-1)
-
-
-def _blocks(shape: tuple[int, ...], itemsize: int) -> Iterator[tuple[slice, ...]]:
-    """Yield slices that together are an array of this shape, in C order, of _BLOCK_BYTES or fewer where possible."""
-    axis = 0
-    while axis < len(shape) - 1 and math.prod(shape[axis + 1 :]) * itemsize > _BLOCK_BYTES:
-        axis += 1
-    step = max(1, _BLOCK_BYTES // (math.prod(shape[axis + 1 :]) * itemsize))
-    for outer in np.ndindex(shape[:axis]):
-        for start in range(0, shape[axis], step):
-            before = [slice(at, at + 1) for at in outer]
-            yield (*before, slice(start, start + step), *[slice(None)] * (len(shape) - axis - 1))
 
 
 def _positions(array: MmapTiff, key: Any) -> list[NDArray[np.intp]]:
